@@ -1,0 +1,175 @@
+# The front door. Everything runs in .venv, which is made on first use; nothing needs to be activated.
+
+# Only a setting on make's own command line counts: many systems export a LANGUAGE of their own.
+setting = $(if $(findstring command line,$(origin $(1))),$($(1)),$(2))
+# Not for the programs started here either: some would translate what others read.
+unexport LANGUAGE
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Linters and Molecule start Ansible by name, and it finds this collection by its full name.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/collections
+
+VENV := .venv/installed
+
+.PHONY: help
+help: ## This list
+	@echo 'make TARGET [SETTING=value ...]'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1#\2/p; s/^##$$//p; s/^## \(.*\)/  \1/p' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F'#' 'NF > 1 { printf "  %-16s%s\n", $$1, $$2; next } { print }'
+
+.PHONY: venv
+venv: $(VENV) ## Make the virtual environment .venv; PYTHON=program chooses its Python
+
+# The newest Python that runs: a version manager's shim may stand for one that is not there, and some systems
+# package venv apart.
+.venv/bin/python:
+	@for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+		if "$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			echo "Making .venv with $$("$$python" --version)"; \
+			exec "$$python" -m venv --clear .venv; \
+		fi; \
+	done; \
+	echo 'No Python 3.11 or newer with its venv module was found (Debian: apt-get install python3-venv).' >&2; \
+	exit 1
+
+$(VENV): requirements.txt requirements-dev.txt $(wildcard demo/requirements.txt) | .venv/bin/python
+	@echo 'Installing requirements-dev.txt into .venv'
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+##
+## The demo
+##   HISTORY=guide|chain|branched        the migrations of the demo application (guide)
+##   AT=migration|head                   the revision its database is at (migration)
+##   ROLLBACK_TO=REVISION                where to go back to (before the migration)
+##   STRATEGY=auto|alembic|manual|restore
+##   RUNTIME=host                        where the programs run
+##   LANGUAGE=en|fr                      of what is printed and reported (en)
+##   ACCEPT=id,id                        the losses accepted, by the ids the plan prints
+
+comma := ,
+extra = $(if $(call setting,$(1)),-e '$(2)=$(call setting,$(1))')
+
+SETTINGS = $(call extra,ROLLBACK_TO,rollback_to_revision) \
+	$(call extra,STRATEGY,rollback_strategy) \
+	$(call extra,RUNTIME,rollback_runtime) \
+	$(call extra,LANGUAGE,rollback_language) \
+	$(if $(call setting,ACCEPT),-e '{"rollback_accept": ["$(subst $(comma),"$(comma)",$(call setting,ACCEPT))"]}') \
+	-e rollback_confirm=recyclic
+
+PLAYBOOK := ansible-playbook -i inventories/demo
+
+# The state builder is told the rollback's settings too, so that demo-again can repeat them.
+BUILD = $(PLAYBOOK) playbooks/demo.yml \
+	-e 'demo_history=$(call setting,HISTORY,guide)' -e 'demo_at=$(call setting,AT,migration)' $(SETTINGS)
+
+# $(call run,KIND,PLAYBOOK): run it on the state that was built and say last where its report, or plan, is, also
+# when it failed. One that was there before is not this run's.
+define run
+mkdir -p .demo && touch .demo/started; \
+$(PLAYBOOK) playbooks/$(2) -e @.demo/demo.yml $(SETTINGS); status=$$?; \
+if [ -n "$$(find -L reports/latest -maxdepth 1 -name $(1).json -newer .demo/started 2>/dev/null)" ]; then \
+	echo "$(1): $$(cd -P reports/latest && pwd)/$(1).json"; \
+else \
+	echo 'This run ended before it wrote its $(1).' >&2; [ $$status -ne 0 ] || status=1; \
+fi; \
+exit $$status
+endef
+
+.PHONY: demo
+demo: $(VENV) ## Build the demo's state afresh, then roll its migration back; last line: report: PATH
+	@$(BUILD)
+	@$(call run,report,rollback.yml)
+
+.PHONY: demo-again
+demo-again: $(VENV) ## The same rollback once more, on the database the last demo left
+	@[ -e .demo/demo.yml ] || { echo 'There is no demo yet: make demo' >&2; exit 1; }
+	@$(call run,report,rollback.yml)
+
+.PHONY: demo-plan
+demo-plan: $(VENV) ## Build the demo's state afresh and only plan its rollback; last line: plan: PATH
+	@[ -e playbooks/plan.yml ] || { echo 'Plans come with a later version.' >&2; exit 1; }
+	@$(BUILD)
+	@$(call run,plan,plan.yml)
+
+# The password goes by the environment: an argument would show in the list of processes.
+define PSQL
+import json, os, pathlib, subprocess, sys
+command = [sys.executable, "demo/server.py", "status", "--dir", ".demo/server"]
+status = subprocess.run(command, stdout=subprocess.PIPE)
+if status.returncode:
+    sys.exit("The demo has no running server: make demo")
+server = json.loads(status.stdout)
+os.environ["PGPASSWORD"] = pathlib.Path(".demo/recyclic.password").read_text().strip()
+psql = os.path.join(server["bin_dir"], "psql")
+os.execv(psql, [psql, "-h", server["host"], "-p", str(server["port"]), "-U", "recyclic", "recyclic"])
+endef
+
+.PHONY: demo-psql
+demo-psql: export PSQL := $(PSQL)
+demo-psql: $(VENV) ## Open psql on the demo's database
+	@.venv/bin/python -c "$$PSQL"
+
+.PHONY: demo-clean
+demo-clean: ## Stop the demo's server; remove .demo and reports
+	@[ ! -d .demo/server ] || .venv/bin/python demo/server.py destroy --dir .demo/server
+	rm -rf .demo reports
+
+##
+## Development
+
+# Says which real programs the stage that follows runs against.
+STAGE = @.venv/bin/python tests/components.py
+
+.PHONY: test
+test: lint sanity test-molecule test-pytest ## Everything: linters, ansible-test, Molecule, pytest
+
+.PHONY: test-unit
+test-unit: $(VENV) ## Unit tests only
+	$(STAGE) 'unit tests'
+	@pytest tests/unit $(PYTEST_ARGS)
+
+.PHONY: test-pytest
+test-pytest: $(VENV) ## Unit, demo and integration tests; PYTEST_ARGS='-k word' is passed on
+	$(STAGE) 'pytest: unit, demo, integration'
+	@pytest $(PYTEST_ARGS)
+
+.PHONY: test-molecule
+test-molecule: $(VENV) ## Molecule's default scenario
+	$(STAGE) 'Molecule: default'
+	@molecule test --scenario-name default
+
+.PHONY: sanity
+sanity: $(VENV) ## ansible-test sanity, without Docker
+	$(STAGE) 'ansible-test sanity'
+	@.venv/bin/python tests/sanity.py sanity
+
+.PHONY: lint
+lint: $(VENV) ## Linters: yamllint, ruff, mypy, ansible-lint, changelog fragments
+	$(STAGE) 'linters'
+	yamllint --strict .
+	ruff check
+	mypy
+	ansible-lint
+	antsibull-changelog lint
+
+.PHONY: bench
+bench: $(VENV) ## Benchmarks
+	@[ -e benchmarks/run.py ] || { echo 'Benchmarks come with a later version.' >&2; exit 1; }
+	$(STAGE) 'benchmarks'
+	@.venv/bin/python benchmarks/run.py
+
+.PHONY: build
+build: $(VENV) ## Build the collection's tarball into build/
+	ansible-galaxy collection build --force --output-path build
+
+.PHONY: changelog
+changelog: $(VENV) ## Collect the fragments into CHANGELOG.md as the release that galaxy.yml names
+	antsibull-changelog release
+
+.PHONY: clean
+clean: ## Remove what tests and builds left; .venv, .demo and reports stay
+	rm -rf .ansible .cache build tests/output

@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# Private to this collection: no promise is made to other importers.
+
+"""Alembic, asked and run inside the application's own environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import typing as t
+from dataclasses import dataclass, field
+
+from . import _alembic_agent
+from ._database import Limits, Target, recorded_heads, session_name, value
+from ._errors import Problem, Refusal
+from ._redact import Redactor
+from ._revisions import Graph, Revision
+from ._runner import Finished, HostRuntime, Program
+
+# Each socket named first is covered by a file that is no socket, then the program takes this shell's place. A private
+# network namespace alone would leave the server's Unix socket within reach.
+_COVER = ('n=$1; shift; while [ "$n" -gt 0 ]; do mount --bind /dev/null "$1" || exit 97; shift; n=$((n-1)); done; '
+          'exec "$@"')
+_LISTENING = 0x10000  # __SO_ACCEPTCON in the flags of /proc/net/unix
+
+
+@dataclass
+class Sight:
+    """What the environment reported: the graph, the path it would walk, and where its own connections arrive."""
+
+    alembic: str
+    graph: Graph
+    path: list[str] | None
+    path_error: str | None
+    probe: dict[str, t.Any]
+
+    def heads(self, connection: t.Any) -> list[str]:
+        """Return the recorded revisions, read by SQL from the table env.py names. Raises Refusal when they differ.
+
+        Where Alembic and SQL disagree, they do not look at the same database.
+        """
+        found = self.heads_now(connection)
+        if found != self.probe["heads"]:
+            raise Refusal("heads_disagree", sql=", ".join(found) or "-", alembic=", ".join(self.probe["heads"]) or "-",
+                          database=self.probe["database"])
+        return found
+
+    def heads_now(self, connection: t.Any) -> list[str]:
+        """Return the recorded revisions as they are now."""
+        return recorded_heads(connection, self.probe["version_table"], self.probe["version_table_schema"]) or []
+
+
+@dataclass
+class Environment:
+    """The application's Alembic environment: configuration file, interpreter, directory, variables, time limit."""
+
+    runtime: HostRuntime
+    config: str
+    python: str
+    cwd: str | None
+    variables: dict[str, str]
+    timeout_s: float
+    redact: Redactor
+    commands: list[str] = field(default_factory=list)
+
+    def _environment(self, name: str, limits: Limits) -> dict[str, str]:
+        """libpq's variables carry the name and the limits into connections that env.py makes its own way."""
+        theirs = self.variables.get("PGOPTIONS", "")
+        return {**self.variables, "PGAPPNAME": name, "PGOPTIONS": f"{theirs} {limits.options()}".strip()}
+
+    def ask(self, parts: list[str], limits: Limits, name: str, **request: t.Any) -> tuple[dict[str, t.Any], Finished]:
+        """Run the agent in the environment and return its answer. Raises Refusal when it gives none."""
+        return self._ask([self.python, "-"], parts, self._environment(name, limits), **request)
+
+    def _ask(self, argv: list[str], parts: list[str], environment: dict[str, str], **request: t.Any
+             ) -> tuple[dict[str, t.Any], Finished]:
+        nonce = secrets.token_hex(8)
+        begin, end = f"<<{nonce}:", f":{nonce}>>"
+        asked = json.dumps({"config": self.config, "parts": parts, "begin": begin, "end": end, **request})
+        # The agent is read through the loader: Ansible ships module_utils inside a zip file.
+        source = _alembic_agent.__loader__.get_source(_alembic_agent.__name__)  # type: ignore[union-attr]
+        done = self.runtime.run(Program(argv, {**environment, _alembic_agent.REQUEST: asked}, stdin=source.encode(),
+                                        cwd=self.cwd, timeout_s=self.timeout_s))
+        _noise, found, rest = done.stdout.rpartition(begin)
+        if not found:
+            raise Refusal("alembic_broken", config=self.config, error=self.last_words(done), python=self.python)
+        return json.loads(rest.partition(end)[0]), done
+
+    def last_words(self, done: Finished) -> str:
+        """Return the end of what a program said, without secrets; its time limit when that ended it."""
+        said = self.redact((done.stderr.strip() or done.stdout.strip())[-1500:])
+        return f"[{done.ended_by}] {said}" if done.ended_by else said or f"status {done.rc}"
+
+    def look(self, name: str, limits: Limits, direction: str = "downgrade", migration: str | None = None,
+             to: str | None = None) -> Sight:
+        """Return graph, path and probe in one process. Raises Refusal when the environment does not work."""
+        answer, done = self.ask(["graph", "probe", "path"], limits, name, direction=direction, migration=migration, to=to)
+        errors = answer.get("errors", {})
+        for part in ("setup", "graph", "probe"):
+            if part in errors:
+                raise Refusal("alembic_broken", config=self.config, python=self.python,
+                              error=self.redact(f"{errors[part]}\n{done.stderr.strip()[-1000:]}".strip()))
+        graph = Graph(Revision(entry["revision"], tuple(entry["down"]), entry["message"], tuple(entry["depends_on"]),
+                               entry["downgrade"]) for entry in answer["graph"])
+        error = errors.get("path")
+        return Sight(answer["alembic"], graph, answer.get("path"), error and self.redact(error), answer["probe"])
+
+    def render(self, path: list[str], direction: str) -> dict[str, dict[str, str]]:
+        """Return the SQL of each revision: ``{revision: {sql} or {error}}``, rendered where nothing can be reached.
+
+        Rendering runs the application's code, and a migration may open an engine of its own: it is cut off from every
+        network and from every Unix socket that somebody listens on.
+        """
+        sockets = listening_sockets()
+        argv = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net", "--mount",
+                "sh", "-c", _COVER, "sh", str(len(sockets)), *sockets, self.python, "-"]
+        try:
+            answer, done = self._ask(argv, ["render"], dict(self.variables), direction=direction, path=path)
+        except Refusal as refusal:
+            reason = str(refusal.facts.get("error"))
+            return {revision: {"error": reason} for revision in path}
+        errors = answer.get("errors", {})
+        broken = errors.get("setup") or errors.get("render")
+        found = answer.get("render") or {revision: {"error": broken or self.last_words(done)} for revision in path}
+        return {revision: {key: self.redact(text) for key, text in entry.items()} for revision, entry in found.items()}
+
+    def move(self, direction: str, revision: str, name: str, limits: Limits,
+             watch: t.Callable[[], str | None]) -> Finished:
+        """Run ``alembic upgrade`` or ``downgrade`` to a full revision id."""
+        program = Program([self.python, "-m", "alembic", "-c", self.config, direction, revision],
+                          self._environment(name, limits), cwd=self.cwd, timeout_s=self.timeout_s)
+        self.commands.append(program.line())
+        return self.runtime.run(program, watch)
+
+
+def environment_from(params: t.Mapping[str, t.Any], redact: Redactor) -> Environment:
+    """Build an Environment from a module's options."""
+    return Environment(HostRuntime(), params["alembic_config"], params["alembic_python"], params["alembic_chdir"] or None,
+                       {str(key): str(text) for key, text in (params["alembic_environment"] or {}).items()},
+                       params["alembic_timeout"], redact)
+
+
+def renders_nothing(text: str, version_table: str) -> bool:
+    """Tell whether rendered SQL holds no statement besides the transaction and the version row."""
+    lines = [line.strip() for line in text.splitlines()]
+    acts = [line for line in lines if line and not line.startswith("--") and line not in ("BEGIN;", "COMMIT;")
+            and version_table not in line]
+    return not acts
+
+
+def listening_sockets() -> list[str]:
+    """Return the Unix sockets that have a name in the file system and somebody listening; none outside Linux."""
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as stream:
+            lines = [line.split(None, 7) for line in stream.readlines()[1:]]
+    except OSError:
+        return []
+    found = {line[7].strip() for line in lines if len(line) == 8 and int(line[3], 16) & _LISTENING}
+    return sorted(path for path in found if path.startswith("/") and os.path.exists(path))
+
+
+def require_same_place(sight: Sight, control: t.Any, target: Target, name: str) -> None:
+    """Refuse unless env.py's own connections reach the database we were told of, under our name and our limits.
+
+    An application's URL or ``connect_args`` may override what the environment says; then its migration could neither be
+    bounded nor found again.
+    """
+    expected = {
+        "system_identifier": value(control, "SELECT system_identifier::text FROM pg_control_system()"),
+        "database": target.database,
+        "application_name": name,
+        **{setting: value(control, "SELECT current_setting(%s)", (setting,)) for setting in Limits().settings()},
+    }
+    wrong = [f"{key} {sight.probe[key]!r} (expected {wanted!r})" for key, wanted in expected.items()
+             if sight.probe[key] != wanted]
+    if wrong:
+        raise Refusal("probe_mismatch", differences="; ".join(wrong))
+
+
+def prefix_of(run_id: str | None) -> str:
+    """Return the application_name under which a run's migrations are at work."""
+    return session_name(run_id, "alembic")
+
+
+def partial_move(before: list[str], after: list[str]) -> Problem:
+    """Return the problem of a migration that stopped half-way."""
+    return Problem("moved_part_way", before=", ".join(before) or "-", after=", ".join(after) or "-")

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# Private to this collection: no promise is made to other importers.
+
+"""Runs inside the application's own Alembic environment and reports what it sees there.
+
+It is sent as text to the application's interpreter, so it imports nothing of this collection. The request comes as JSON
+in the variable RECYCLIC_ROLLBACK_REQUEST, the answer goes as one line of JSON between two markers, because env.py
+prints what it likes. Needs Alembic 1.12 or newer and Python 3.8 or newer.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import json
+import os
+import sys
+import textwrap
+import traceback
+
+REQUEST = "RECYCLIC_ROLLBACK_REQUEST"
+
+
+def downgrade_kind(module):
+    """Say from its source what a downgrade is: implemented, empty?, raises, or unknown."""
+    try:
+        body = ast.parse(textwrap.dedent(inspect.getsource(module.downgrade))).body[0].body
+    except (AttributeError, OSError, TypeError, SyntaxError, IndexError):
+        return "unknown"
+    acts = [node for node in body if not isinstance(node, ast.Pass)
+            and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
+    if not acts:
+        return "empty?"
+    return "raises" if isinstance(acts[0], ast.Raise) else "implemented"
+
+
+def names(value):
+    """Alembic's way of saying none, one or several, as a list."""
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)
+
+
+def graph(script):
+    return [{
+        "revision": revision.revision,
+        "down": names(revision.down_revision),
+        "depends_on": names(getattr(revision, "_resolved_dependencies", None) or revision.dependencies),
+        "message": revision.doc or "",
+        "downgrade": downgrade_kind(revision.module),
+    } for revision in script.walk_revisions("base", "heads")]
+
+
+def path(script, request, heads):
+    """The revisions Alembic itself would walk, in its order; None where the question has no exact answer.
+
+    Only full ids are put to Alembic: it would match partial ones. Without ``to``, a downgrade goes to the one parent of
+    ``migration``.
+    """
+    known = {revision.revision: revision for revision in script.walk_revisions("base", "heads")}
+    to = request.get("to")
+    if not to and request.get("migration") in known:
+        parents = names(known[request["migration"]].down_revision)
+        to = parents[0] if len(parents) == 1 else None
+    if to not in known or not set(heads) <= set(known):
+        return None
+    if request["direction"] == "downgrade":
+        return [step.revision for step in script.iterate_revisions(tuple(heads), to, select_for_downgrade=True)]
+    return [step.revision for step in script.iterate_revisions(to, tuple(heads), implicit_base=True)][::-1]
+
+
+def probe(config, script):
+    """What a connection made env.py's own way reaches, and under which limits. Runs no migration."""
+    from alembic.runtime.environment import EnvironmentContext
+    from sqlalchemy import text
+
+    seen = {}
+
+    def look(heads, context):
+        found = context.connection.execute(text(
+            "SELECT (SELECT system_identifier::text FROM pg_control_system()), current_database()::text,"
+            " current_setting('application_name'), current_setting('lock_timeout'),"
+            " current_setting('statement_timeout'), current_setting('client_connection_check_interval'),"
+            " current_user::text")).fetchone()
+        keys = ("system_identifier", "database", "application_name", "lock_timeout", "statement_timeout",
+                "client_connection_check_interval", "user")
+        seen.update(zip(keys, found))
+        seen["heads"] = sorted(heads)
+        seen["version_table"] = context.version_table
+        seen["version_table_schema"] = context.version_table_schema
+        return []
+
+    with EnvironmentContext(config, script, fn=look, dont_mutate=True):
+        script.run_env()
+    if not seen:
+        raise RuntimeError("env.py ran no migrations: it never reached context.run_migrations()")
+    return seen
+
+
+def render(config, script, request):
+    """The SQL of each revision on the path, rendered offline: ``{revision: {sql} or {error}}``."""
+    from alembic import command
+
+    found = {}
+    for name in request["path"]:
+        revision = script.get_revision(name)
+        parents = names(revision.down_revision)
+        config.output_buffer = io.StringIO()
+        try:
+            if request["direction"] == "downgrade":
+                command.downgrade(config, f"{name}:{parents[0] if parents else 'base'}", sql=True)
+            else:
+                command.upgrade(config, f"{parents[0] if parents else 'base'}:{name}", sql=True)
+            found[name] = {"sql": config.output_buffer.getvalue()}
+        except (Exception, SystemExit) as error:  # whatever a migration raises is an answer, not our failure
+            found[name] = {"error": f"{type(error).__name__}: {error}"}
+    return found
+
+
+def main():
+    """Answer the request; a part that fails reports its error and leaves the others standing."""
+    request = json.loads(os.environ.pop(REQUEST))
+    # env.py may replace or close sys.stdout: the answer has a descriptor of its own.
+    answer_fd = os.dup(1)
+    answer = {"python": sys.version.split()[0]}
+    failed = "setup"
+    try:
+        import alembic
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        answer["alembic"] = alembic.__version__
+        config = Config(request["config"])
+        script = ScriptDirectory.from_config(config)
+        parts = {"graph": lambda: graph(script), "probe": lambda: probe(config, script),
+                 "path": lambda: path(script, request, answer["probe"]["heads"]),
+                 "render": lambda: render(config, script, request)}
+        for failed in request["parts"]:
+            try:
+                answer[failed] = parts[failed]()
+            except (Exception, SystemExit) as error:
+                answer.setdefault("errors", {})[failed] = f"{type(error).__name__}: {error}"
+                traceback.print_exc()
+    except (Exception, SystemExit) as error:
+        answer.setdefault("errors", {})[failed] = f"{type(error).__name__}: {error}"
+        traceback.print_exc()
+    line = f"\n{request['begin']}{json.dumps(answer, default=str)}{request['end']}\n"
+    data = line.encode()
+    while data:
+        data = data[os.write(answer_fd, data):]
+
+
+if __name__ == "__main__":
+    main()

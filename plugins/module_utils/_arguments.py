@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# Private to this collection: no promise is made to other importers.
+
+"""What every module of the collection shares: its options, its start and its end."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ._database import PSYCOPG2_ERROR
+from ._errors import Interrupted, Problem
+from ._messages import say
+from ._redact import Redactor, environment_secrets, url_passwords
+from ._runner import interruptible
+
+
+def common_spec() -> dict[str, t.Any]:
+    """Return the options of the doc fragment C(recyclic.rollback.common)."""
+    return {
+        "login_db": {"type": "str", "required": True, "aliases": ["db"]},
+        "login_user": {"type": "str", "default": "postgres"},
+        "login_password": {"type": "str", "default": "", "no_log": True},
+        "login_host": {"type": "str", "default": ""},
+        "login_unix_socket": {"type": "str", "default": ""},
+        "login_port": {"type": "int", "default": 5432},
+        "ssl_mode": {"type": "str", "default": "prefer",
+                     "choices": ["allow", "disable", "prefer", "require", "verify-ca", "verify-full"]},
+        "ca_cert": {"type": "str"},
+        "ssl_cert": {"type": "path"},
+        "ssl_key": {"type": "path", "no_log": False},
+        "connect_params": {"type": "dict", "default": {}},
+        "runtime": {"type": "str", "default": "host", "choices": ["host"]},
+        "pg_bin_dir": {"type": "path"},
+        "run_dir": {"type": "path"},
+        "language": {"type": "str", "default": "en", "choices": ["en", "fr"]},
+    }
+
+
+def alembic_spec() -> dict[str, t.Any]:
+    """Return the options of the doc fragment C(recyclic.rollback.alembic)."""
+    return {
+        "alembic_config": {"type": "path", "required": True},
+        "alembic_python": {"type": "path", "default": "python3"},
+        "alembic_chdir": {"type": "path"},
+        "alembic_environment": {"type": "dict", "default": {}, "no_log": True},
+        "alembic_timeout": {"type": "int", "default": 900},
+        "lock_timeout": {"type": "int", "default": 5000},
+        "statement_timeout": {"type": "int", "default": 0},
+    }
+
+
+def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict[str, t.Any] | None = None,
+        alembic: bool = False, **options: t.Any) -> None:
+    """Run a module: ``work`` takes the module and a redactor, and returns the result.
+
+    A Problem becomes a failure with its message in the operator's language, its key, its facts and its outcome. A signal
+    ends the work first, then the module, which still answers.
+    """
+    module = AnsibleModule(argument_spec={**common_spec(), **(alembic_spec() if alembic else {}), **(own or {})},
+                           **options)
+    if PSYCOPG2_ERROR:
+        module.fail_json(msg=missing_required_lib("psycopg2"), exception=PSYCOPG2_ERROR)
+    redact = Redactor(_keep_secrets(module))
+    try:
+        with interruptible():
+            result = work(module, redact)
+    except Problem as problem:
+        facts = {key: redact(text) if isinstance(text, str) else text for key, text in problem.facts.items()}
+        module.fail_json(msg=say(module.params["language"], problem.key, **facts), problem=problem.key, facts=facts,
+                         outcome=problem.outcome)
+    except Interrupted as stopped:
+        module.fail_json(msg=say(module.params["language"], "interrupted", signal=stopped.signum), problem="interrupted",
+                         facts={"signal": stopped.signum}, outcome=None)
+    module.exit_json(**result)
+
+
+def _keep_secrets(module: AnsibleModule) -> set[str]:
+    """Return the secrets among the options, and have Ansible mask exactly these.
+
+    An environment is declared secret as a whole, so that no log shows it; but masking each of its values in every result
+    would turn each ``1`` of a report into asterisks.
+    """
+    environment = {str(key): str(text) for key, text in (module.params.get("alembic_environment") or {}).items()}
+    found = environment_secrets(environment) | url_passwords(str(module.params["connect_params"]))
+    found |= {str(text) for key, text in module.params["connect_params"].items() if "password" in key}
+    plain = set(environment.values()) - found
+    secrets = {text for text in set(module.no_log_values) - plain | found if text}
+    module.no_log_values = secrets
+    return secrets

@@ -1,0 +1,321 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# Private to this collection: no promise is made to other importers.
+
+"""Backups: taken in one snapshot with the evidence that describes them, whole or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ._counts import qualified, settle, survey
+from ._database import Limits, Target, identity, recorded_heads, rows, session_name, value
+from ._errors import Problem, Refusal
+from ._evidence import fsync_directory, new_run_id, now, process_mark, read_json, write_file, write_json
+from ._runner import HostRuntime, Program
+
+MANIFEST = "backup.json"
+INCOMPLETE = ".incomplete-"
+_SUFFIX = {"custom": "dump", "plain": "sql"}
+# Bytes of dump per byte of table: measured on text-heavy rows at the fastest compression, with room to spare.
+_EXPECTED_RATIO = {"custom": 0.5, "plain": 1.2}
+_UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+# Settings that hold a list of names: quoting the whole would make one name of it.
+_LISTS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
+_PLAIN_TRAILER = b"-- PostgreSQL database dump complete"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to back up, and how: ``tables`` also go into a file of their own; the time limit is in seconds."""
+
+    whole: bool
+    tables: tuple[str, ...]
+    format: str
+    reserve: str
+    timeout_s: float
+    fingerprint_max_bytes: int
+    version_table: str = "alembic_version"
+    version_schema: str | None = None
+
+
+def parse_reserve(text: str, total: int) -> int:
+    """Return the bytes a reserve stands for: ``5%`` of the file system, or ``2GiB``, ``500M``, ``1048576``."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(?:(%)|([KMGT]?)(?:i?B)?)\s*", text, re.IGNORECASE)
+    if not match:
+        raise Refusal("reserve_unreadable", reserve=text)
+    number = float(match.group(1))
+    return int(total * number / 100) if match.group(2) else int(number * _UNITS[match.group(3).upper()])
+
+
+def expected_bytes(connection: t.Any, wanted: Wanted) -> int:
+    """Return a cautious guess of the space the backup will take."""
+    whole = value(connection, "SELECT coalesce(sum(pg_table_size(oid)), 0)::bigint FROM pg_class WHERE relkind = 'r'"
+                              " AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE starts_with(nspname, 'pg_'))")
+    return int(whole * _EXPECTED_RATIO[wanted.format])
+
+
+def require_space(where: str, wanted: Wanted, expected: int) -> int:
+    """Return the reserve in bytes. Raises Refusal when the expected bytes would eat into it."""
+    place = where
+    while not os.path.exists(place):  # In check mode the directory may not be there yet.
+        place = os.path.dirname(place)
+    disk = shutil.disk_usage(place)
+    reserve = parse_reserve(wanted.reserve, disk.total)
+    if disk.free - expected < reserve:
+        raise Refusal("disk_too_small", path=where, free=disk.free, expected=expected, reserve=reserve)
+    return reserve
+
+
+def require_client(runtime: HostRuntime, server_version: int) -> str:
+    """Return pg_dump's version. Raises Refusal for one older than the server, which it would refuse to dump."""
+    done = runtime.run(Program([runtime.client("pg_dump"), "--version"], timeout_s=30))
+    found = re.search(r"(\d+)(?:\.\d+)?", done.stdout)
+    if not found or int(found.group(1)) < server_version // 10000:
+        raise Refusal("client_too_old", client=done.stdout.strip(), server=server_version // 10000)
+    return done.stdout.strip()
+
+
+def describe_database(connection: t.Any) -> dict[str, t.Any]:
+    """Return what a dump of the database does not carry: owner, encoding, settings, grants, extensions."""
+    names = ("owner", "encoding", "collate", "ctype", "acl", "settings")
+    found = rows(connection, """
+        SELECT pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, d.datacl::text[],
+               (SELECT s.setconfig FROM pg_db_role_setting s WHERE s.setdatabase = d.oid AND s.setrole = 0)
+        FROM pg_database d WHERE d.datname = current_database()""")[0]
+    extensions = rows(connection, "SELECT extname, extversion FROM pg_extension ORDER BY 1")
+    return {**dict(zip(names, found)), "extensions": dict(extensions)}
+
+
+def sweep_incomplete(backups: str) -> list[str]:
+    """Remove what backups that were cut off left behind, and return the names; one still at work is left alone."""
+    swept = []
+    for name in sorted(os.listdir(backups)) if os.path.isdir(backups) else []:
+        path = os.path.join(backups, name)
+        if not name.startswith(INCOMPLETE):
+            continue
+        owner = read_json(os.path.join(path, "owner.json"))
+        if owner and owner["mark"] and process_mark(owner["pid"]) == owner["mark"]:
+            continue
+        shutil.rmtree(path)
+        swept.append(name)
+    return swept
+
+
+def take(target: Target, runtime: HostRuntime, backups: str, wanted: Wanted, run_id: str | None) -> dict[str, t.Any]:
+    """Take a backup and return its manifest, which also stands beside it.
+
+    Counts, fingerprints and dump see the same snapshot: this session exports it, pg_dump takes it by name. Everything
+    is written in a directory of another name and renamed once it has been listed, read back whole, checksummed and
+    fsynced. Raises Problem or Refusal, leaving no file that could be taken for a backup.
+    """
+    name = session_name(run_id, "backup")
+    backup_id = f"{new_run_id()}-{re.sub('[^A-Za-z0-9]+', '_', target.database)}"
+    aside, final = os.path.join(backups, INCOMPLETE + backup_id), os.path.join(backups, backup_id)
+    session = target.connect(name, Limits(lock_timeout_ms=30000), autocommit=False)
+    try:
+        client = require_client(runtime, session.server_version)
+        reserve = require_space(backups, wanted, expected_bytes(session, wanted))
+        session.rollback()
+        os.mkdir(aside, mode=0o700)
+        write_json(os.path.join(aside, "owner.json"), {"pid": os.getpid(), "mark": process_mark(os.getpid())})
+        manifest = _fill(session, target, runtime, aside, wanted, name, reserve)
+        manifest = {"backup_id": backup_id, "path": final, "client_version": client, **manifest}
+        write_json(os.path.join(aside, MANIFEST), manifest)
+        write_file(os.path.join(aside, "SHA256SUMS"),
+                   "".join(f"{entry['sha256']}  {entry['name']}\n" for entry in manifest["files"]))
+        write_file(os.path.join(aside, "RESTORE.txt"), restore_text(target, manifest))
+        os.unlink(os.path.join(aside, "owner.json"))
+        fsync_directory(aside)
+        os.rename(aside, final)
+        fsync_directory(backups)
+    except OSError as error:
+        raise Problem("backup_failed", file=str(error.filename or aside), error=error.strerror or str(error)) from error
+    finally:
+        session.close()
+        shutil.rmtree(aside, ignore_errors=True)  # Gone already when the rename was made.
+    return manifest
+
+
+def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, wanted: Wanted, name: str, reserve: int
+          ) -> dict[str, t.Any]:
+    began = now()
+    tables = []
+    for table in wanted.tables:
+        found = qualified(session, table)
+        if not found:
+            raise Refusal("table_absent", table=table, database=target.database)
+        tables.append(found)
+    session.rollback()
+    for statement in ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                      "SET LOCAL idle_in_transaction_session_timeout TO 0"):
+        rows(session, statement)
+    snapshot = value(session, "SELECT pg_export_snapshot()")
+    heads = recorded_heads(session, wanted.version_table, wanted.version_schema)
+    described = {**identity(session), **describe_database(session)}
+    settle(session)
+
+    def low_disk() -> str | None:
+        return "disk_reserve" if shutil.disk_usage(aside).free < reserve else None
+
+    files, commands = [], []
+    contents = ([("database", [])] if wanted.whole else []) + ([("tables", tables)] if tables else [])
+    counting = None
+    with target.client_environment(name) as environment, ThreadPoolExecutor(1) as pool, _cancelling(session):
+        for scope, only in contents:
+            file = f"{scope}.{_SUFFIX[wanted.format]}"
+            path = os.path.join(aside, file + ".incomplete")
+            program = Program(_dump_argv(runtime, target, wanted, snapshot, only), environment, stdout=path,
+                              timeout_s=wanted.timeout_s)
+            commands.append(program.line().replace(path, file))
+
+            def watch() -> str | None:
+                # The counts start once pg_dump does: its fork must not meet a second thread.
+                nonlocal counting
+                counting = counting or pool.submit(survey, session, wanted.fingerprint_max_bytes)
+                return low_disk()
+
+            done = runtime.run(program, watch)
+            if done.ended_by or done.rc != 0:
+                raise Problem("backup_failed", file=file, error=(done.ended_by + " " + done.stderr.strip()[-800:]).strip()
+                              or f"pg_dump: status {done.rc}")
+            files.append({"name": file, "scope": scope, "tables": [".".join(table) for table in only]})
+            os.rename(path, os.path.join(aside, file))
+        counted = counting.result() if counting else survey(session, wanted.fingerprint_max_bytes)
+    session.rollback()
+    for entry in files:
+        expected = entry["tables"] or list(counted)
+        _verify(runtime, os.path.join(aside, entry["name"]), wanted.format, expected)
+        entry.update(_seal(os.path.join(aside, entry["name"])))
+    return {"database": target.database, "started_at": began, "finished_at": now(), "format": wanted.format,
+            "heads": heads, "server": described, "files": files, "tables": counted, "commands": commands,
+            "verified": True, "restored_and_compared": False}
+
+
+@contextmanager
+def _cancelling(session: t.Any) -> t.Iterator[None]:
+    """Do not wait for a count nobody will read any more."""
+    try:
+        yield
+    except BaseException:
+        session.cancel()
+        raise
+
+
+def _dump_argv(runtime: HostRuntime, target: Target, wanted: Wanted, snapshot: str, only: list[tuple[str, str]]
+               ) -> list[str]:
+    argv = [runtime.client("pg_dump"), "--no-password", f"--format={wanted.format}", f"--snapshot={snapshot}",
+            "--lock-wait-timeout=30000", f"--dbname={target.dsn()}"]
+    if wanted.format == "custom":
+        argv.append("--compress=1")
+    # Quoted, a pattern means exactly this name.
+    quoted = ['"{}"."{}"'.format(*(part.replace('"', '""') for part in table)) for table in only]
+    return argv + [f"--table={pattern}" for pattern in quoted]
+
+
+def _verify(runtime: HostRuntime, path: str, kind: str, tables: t.Iterable[str]) -> None:
+    """Read a dump back whole. Raises Problem when it is cut short or a table's rows are not in it."""
+    if kind == "plain":
+        with open(path, "rb") as stream:
+            stream.seek(max(0, os.path.getsize(path) - 4096))
+            if _PLAIN_TRAILER not in stream.read():
+                raise Problem("backup_not_whole", file=os.path.basename(path), error="no closing line")
+        return
+    listed = runtime.run(Program([runtime.client("pg_restore"), "--list", path]))
+    missing = [table for table in tables if f" TABLE DATA {table.replace('.', ' ', 1)} " not in listed.stdout]
+    # The table of contents proves nothing about the data behind it: writing it all out to nowhere reads every block.
+    read = runtime.run(Program([runtime.client("pg_restore"), "--file=/dev/null", path]))
+    if listed.rc or read.rc or missing:
+        raise Problem("backup_not_whole", file=os.path.basename(path),
+                      error=(listed.stderr + read.stderr).strip()[-500:] or f"not in it: {', '.join(missing)}")
+
+
+def _seal(path: str) -> dict[str, t.Any]:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+        os.fsync(stream.fileno())
+    return {"bytes": os.path.getsize(path), "sha256": digest.hexdigest()}
+
+
+def damage(manifest: dict[str, t.Any], deep: bool = False) -> str | None:
+    """Return what is wrong with a backup's files: missing, another size, with ``deep`` another checksum; else None."""
+    for entry in manifest["files"]:
+        path = os.path.join(manifest["path"], entry["name"])
+        if not os.path.exists(path):
+            return f"{path}: missing"
+        if os.path.getsize(path) != entry["bytes"]:
+            return f"{path}: {os.path.getsize(path)} bytes, not {entry['bytes']}"
+        if deep and _seal(path)["sha256"] != entry["sha256"]:
+            return f"{path}: sha256 differs"
+    return None
+
+
+def newest_good(backups: str, database: str) -> dict[str, t.Any] | None:
+    """Return the manifest of the newest whole backup of a database whose files are all there; None where none is."""
+    for name in sorted(os.listdir(backups), reverse=True) if os.path.isdir(backups) else []:
+        manifest = None if name.startswith(".") else read_json(os.path.join(backups, name, MANIFEST))
+        if manifest and manifest["database"] == database and any(
+                entry["scope"] == "database" for entry in manifest["files"]) and damage(manifest) is None:
+            return manifest
+    return None
+
+
+def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
+    """Return RESTORE.txt: the shell commands that restore the backup, with no Ansible, the live database kept."""
+    server, database = manifest["server"], manifest["database"]
+    beside, kept = f"{database}_restored", f"{database}_replaced"
+    quoted = {name: '"' + name.replace('"', '""') + '"' for name in (database, beside, kept)}
+    literal = database.replace("'", "''")
+    exports = [f"export {name}={shlex.quote(str(target.params[key]))}"
+               for name, key in (("PGHOST", "host"), ("PGPORT", "port"), ("PGUSER", "user"), ("PGSSLMODE", "sslmode"),
+                                 ("PGSSLROOTCERT", "sslrootcert")) if key in target.params]
+    whole = [entry for entry in manifest["files"] if entry["scope"] == "database"]
+    lines = [
+        f"# Backup {manifest['backup_id']} of database {database}, taken {manifest['finished_at']}",
+        f"# Recorded revisions: {', '.join(manifest['heads'] or ['none'])}. PostgreSQL {server['server_version']}.",
+        "# Run it as it stands (sh RESTORE.txt) or line by line. The programs ask for the password, or read ~/.pgpass.",
+        "# The role needs CREATEDB and must own the database. Stop what writes to it first.",
+        "set -eu", f"cd {shlex.quote(manifest['path'])}", *exports, "",
+        "# 1. Are the files as they were written?", "sha256sum --check SHA256SUMS", "",
+    ]
+    if not whole:
+        lines += ["# This backup holds single tables only. Restore them into a scratch database and copy the rows across:",
+                  f"# pg_restore --exit-on-error --dbname=SCRATCH {manifest['files'][0]['name']}"]
+        return "\n".join(lines) + "\n"
+    file = whole[0]["name"]
+    create = ["createdb", f"--owner={server['owner']}", f"--encoding={server['encoding']}",
+              f"--lc-collate={server['collate']}", f"--lc-ctype={server['ctype']}", "--template=template0", beside]
+    load = (["pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={beside}", file]
+            if manifest["format"] == "custom" else
+            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={beside}",
+             f"--file={file}"])
+    lines += ["# 2. Restore beside the live database; the first error stops it.", shlex.join(create), shlex.join(load)]
+    for setting in server["settings"] or []:
+        name, _, text = setting.partition("=")
+        quoted_text = text if name in _LISTS else "'{}'".format(text.replace("'", "''"))
+        statement = f"ALTER DATABASE {quoted[beside]} SET {name} TO {quoted_text}"
+        lines.append(shlex.join(["psql", "--no-psqlrc", f"--dbname={beside}", f"--command={statement}"]))
+    lines += [f"# Grants on the database itself, to give again if they are not the default: {server['acl'] or 'default'}", "",
+              "# 3. Compare: each line prints the count; after the # stands what the backup holds."]
+    for table, counted in manifest["tables"].items():
+        schema, _, name = table.partition(".")
+        statement = 'SELECT count(*) FROM "{}"."{}"'.format(schema.replace('"', '""'), name.replace('"', '""'))
+        lines.append(shlex.join(["psql", "--no-psqlrc", "-At", f"--dbname={beside}", f"--command={statement}"])
+                     + f"  # {table}: {'' if counted['exact'] else 'about '}{counted['rows']}")
+    lines += ["", f"# 4. Put it in the live one's place. The replaced database is kept as {kept}.",
+              "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=postgres <<'SQL'",
+              f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{literal}';", "BEGIN;",
+              f"ALTER DATABASE {quoted[database]} RENAME TO {quoted[kept]};",
+              f"ALTER DATABASE {quoted[beside]} RENAME TO {quoted[database]};", "COMMIT;", "SQL"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,315 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# Private to this collection: no promise is made to other importers.
+
+"""What operators read, in English and French. A message names the thing, the reason and the way out."""
+
+from __future__ import annotations
+
+LANGUAGES = ("en", "fr")
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    # Getting there
+    "client_program_missing": (
+        "{program} was not found in {where}. Install PostgreSQL's client programs there, or set rollback_pg_bin_dir.",
+        "{program} est introuvable dans {where}. Installez les programmes clients de PostgreSQL, ou renseignez "
+        "rollback_pg_bin_dir."),
+    "client_too_old": (
+        "{client} cannot dump a PostgreSQL {server} server. Set rollback_pg_bin_dir to programs of version {server} or newer.",
+        "{client} ne peut pas sauvegarder un serveur PostgreSQL {server}. Pointez rollback_pg_bin_dir vers des programmes "
+        "de version {server} ou plus récente."),
+    "program_cannot_start": (
+        "This program cannot be started: {command}: {error}. Check that the path exists on the managed node.",
+        "Ce programme ne peut pas être lancé : {command} : {error}. Vérifiez que le chemin existe sur le serveur géré."),
+    "server_unreachable": (
+        "Nothing answers at {place}, where database {database} should be: {error}. Start the server or correct "
+        "rollback_login_host and rollback_login_port.",
+        "Rien ne répond à {place}, où devrait être la base {database} : {error}. Démarrez le serveur, ou corrigez "
+        "rollback_login_host et rollback_login_port."),
+    "database_refuses": (
+        "The server at {place} refuses user {user} on database {database}: {error}. Correct rollback_login_user, "
+        "rollback_login_password or rollback_database.",
+        "Le serveur {place} refuse l'utilisateur {user} sur la base {database} : {error}. Corrigez rollback_login_user, "
+        "rollback_login_password ou rollback_database."),
+    "server_too_old": (
+        "PostgreSQL {version} lacks what ends work safely; version {minimum} or newer is needed.",
+        "PostgreSQL {version} n'a pas de quoi arrêter un travail sûrement ; il faut la version {minimum} ou plus récente."),
+    "directory_not_writable": (
+        "{path} cannot be written: {error}. Set rollback_state_dir to a directory this user can write, or run with become.",
+        "{path} n'est pas accessible en écriture : {error}. Pointez rollback_state_dir vers un dossier accessible, ou "
+        "lancez avec become."),
+    "disk_too_small": (
+        "{path} has {free} bytes free; a backup of about {expected} bytes would eat into the reserve of {reserve}. Free "
+        "space, point rollback_state_dir elsewhere, or lower rollback_disk_reserve.",
+        "{path} a {free} octets libres ; une sauvegarde d'environ {expected} octets entamerait la réserve de {reserve}. "
+        "Libérez de la place, pointez rollback_state_dir ailleurs, ou abaissez rollback_disk_reserve."),
+    "reserve_unreadable": (
+        "rollback_disk_reserve is {reserve!r}; write bytes (1073741824), a size (2GiB) or a percentage (5%).",
+        "rollback_disk_reserve vaut {reserve!r} ; écrivez des octets (1073741824), une taille (2GiB) ou un pourcentage (5%)."),
+    "alembic_broken": (
+        "Alembic does not work with {config} and {python}: {error}. Try it by hand: {python} -m alembic -c {config} current",
+        "Alembic ne fonctionne pas avec {config} et {python} : {error}. Essayez à la main : {python} -m alembic -c {config} "
+        "current"),
+    "probe_mismatch": (
+        "A connection made through env.py is not the one expected: {differences}. The application's URL or connect_args "
+        "override it; a migration there could be neither bounded nor stopped. Correct rollback_alembic_environment or env.py.",
+        "Une connexion faite par env.py n'est pas celle attendue : {differences}. L'URL ou les connect_args de "
+        "l'application l'emportent ; une migration ne pourrait y être ni bornée ni arrêtée. Corrigez "
+        "rollback_alembic_environment ou env.py."),
+    "heads_disagree": (
+        "SQL reads the recorded revisions {sql}, Alembic reads {alembic} on database {database}: they do not look at the "
+        "same place. Correct rollback_alembic_environment or the rollback_login_ options.",
+        "SQL lit les révisions {sql}, Alembic lit {alembic} sur la base {database} : ils ne regardent pas au même endroit. "
+        "Corrigez rollback_alembic_environment ou les options rollback_login_."),
+    # Revisions
+    "revision_unknown": (
+        "{role}={revision} is in no revision of this history (its heads: {heads}). Use the full id that "
+        "'alembic history' prints.",
+        "{role}={revision} n'est dans aucune révision de cet historique (têtes : {heads}). Utilisez l'identifiant complet "
+        "qu'affiche « alembic history »."),
+    "revision_partial": (
+        "{role}={revision} is only a part of a revision id; it may mean {candidates}. Give the full id.",
+        "{role}={revision} n'est qu'une partie d'identifiant ; cela peut désigner {candidates}. Donnez l'identifiant complet."),
+    "target_not_ancestor": (
+        "{target} is not below {migration}: going there would not undo it. Its own parent is {parents}; leave "
+        "rollback_to_revision empty to go there.",
+        "{target} n'est pas sous {migration} : y aller ne l'annulerait pas. Son parent est {parents} ; laissez "
+        "rollback_to_revision vide pour y aller."),
+    "migration_merges": (
+        "{migration} joins several branches ({parents}); set rollback_to_revision to the one to go back to.",
+        "{migration} réunit plusieurs branches ({parents}) ; indiquez dans rollback_to_revision celle où revenir."),
+    "migration_first": (
+        "{migration} is the first revision of its history: there is nothing below it to go back to. Restore a backup instead.",
+        "{migration} est la première révision de son historique : il n'y a rien en dessous. Restaurez plutôt une sauvegarde."),
+    "nothing_recorded": (
+        "The version table is empty or absent: nobody can tell whether {migration} was applied. Find the true revision, "
+        "then record it with 'alembic stamp'.",
+        "La table de version est vide ou absente : nul ne peut dire si {migration} a été appliquée. Trouvez la vraie "
+        "révision, puis inscrivez-la avec « alembic stamp »."),
+    "recorded_unknown": (
+        "The database records {revisions}, which this Alembic environment does not know (its heads: {heads}). Use the "
+        "migrations the database was built with: rollback_alembic_config, or the newer image.",
+        "La base porte {revisions}, que cet environnement Alembic ne connaît pas (têtes : {heads}). Utilisez les migrations "
+        "qui ont construit la base : rollback_alembic_config, ou l'image plus récente."),
+    "heads_overlap": (
+        "The database records {lower} and {upper}, of which one stands on the other: a restore over live objects leaves "
+        "this. Find which is true and remove the other row by hand before any migration.",
+        "La base porte {lower} et {upper}, dont l'une repose sur l'autre : une restauration par-dessus l'existant laisse "
+        "cela. Trouvez la vraie et retirez l'autre ligne à la main avant toute migration."),
+    "path_ambiguous": (
+        "Going from {recorded} down to {target} has no single meaning: {error}. Set rollback_to_revision to the "
+        "migration's own parent.",
+        "Descendre de {recorded} à {target} n'a pas un sens unique : {error}. Indiquez dans rollback_to_revision le parent "
+        "de la migration."),
+    "path_crosses": (
+        "Going to {target} would also undo: {crossed}. Only {migration} is asked for. {way_out}",
+        "Aller à {target} annulerait aussi : {crossed}. Seule {migration} est demandée. {way_out}"),
+    "way_out_parent": (
+        "Leave rollback_to_revision empty: its own parent {parent} undoes nothing else.",
+        "Laissez rollback_to_revision vide : son parent {parent} n'annule rien d'autre."),
+    "way_out_newer": (
+        "Newer revisions stand on it: a backup from before it, or a corrective migration, is the way.",
+        "Des révisions plus récentes reposent dessus : il faut une sauvegarde d'avant, ou une migration corrective."),
+    "version_contradicts": (
+        "By its version table the database is already without {migration}, but its tables say otherwise: {checks}. Either "
+        "rows were added since, or the recorded revision is not true. Nothing was changed; look before stamping anything: "
+        "ansible-playbook validate.yml",
+        "D'après sa table de version la base n'a plus {migration}, mais ses tables disent autre chose : {checks}. Ou des "
+        "lignes ont été ajoutées depuis, ou la révision inscrite est fausse. Rien n'a été modifié ; regardez avant tout "
+        "« stamp » : ansible-playbook validate.yml"),
+    # One run at a time
+    "run_in_progress": (
+        "Run {run_id} of {owner} is under way on this database since {since} (controller {controller}). Wait for it, or "
+        "look: ansible-playbook status.yml",
+        "Le run {run_id} de {owner} est en cours sur cette base depuis {since} (contrôleur {controller}). Attendez-le, ou "
+        "regardez : ansible-playbook status.yml"),
+    "run_owner_unknown": (
+        "Run {run_id} of {owner} holds this database since {since}; its controller {controller} cannot be seen from here, "
+        "and it last wrote {silent_s} s ago. When you know it is gone: -e rollback_take_over={run_id}",
+        "Le run {run_id} de {owner} tient cette base depuis {since} ; son contrôleur {controller} n'est pas visible d'ici et "
+        "il a écrit il y a {silent_s} s. Quand vous savez qu'il est mort : -e rollback_take_over={run_id}"),
+    "another_run_acting": (
+        "Another run is acting on this database: {holder}. Wait for it, or look: ansible-playbook status.yml",
+        "Un autre run agit sur cette base : {holder}. Attendez-le, ou regardez : ansible-playbook status.yml"),
+    "steps_remain": (
+        "What run {run_id} left at work does not end: {pids}. End these processes by hand, then start again.",
+        "Ce que le run {run_id} a laissé au travail ne se termine pas : {pids}. Arrêtez ces processus à la main, puis "
+        "recommencez."),
+    "backends_remain": (
+        "These sessions do not end: {pids}. On the server: SELECT pg_terminate_backend(pid)",
+        "Ces sessions ne se terminent pas : {pids}. Sur le serveur : SELECT pg_terminate_backend(pid)"),
+    # Acting
+    "lock_timeout": (
+        "The migration waited for a lock {attempts} times and gave up; nothing was changed. In its way: {blockers}. End "
+        "that session or wait for it, then start again.",
+        "La migration a attendu un verrou {attempts} fois puis a renoncé ; rien n'a été modifié. Bloquée par : {blockers}. "
+        "Terminez cette session ou attendez-la, puis recommencez."),
+    "migration_failed": (
+        "alembic {direction} {revision} failed; the recorded revisions are as before ({heads}). It said: {error}",
+        "alembic {direction} {revision} a échoué ; les révisions inscrites sont comme avant ({heads}). Il a dit : {error}"),
+    "migration_ended": (
+        "alembic {direction} {revision} was ended ({reason}); the recorded revisions are as before ({heads}). Raise "
+        "rollback_alembic_timeout if it needs longer.",
+        "alembic {direction} {revision} a été arrêté ({reason}) ; les révisions inscrites sont comme avant ({heads}). "
+        "Augmentez rollback_alembic_timeout s'il lui faut plus de temps."),
+    "moved_part_way": (
+        "The migration stopped part of the way: {before} became {after}. Do not run it again before looking: "
+        "ansible-playbook status.yml",
+        "La migration s'est arrêtée en chemin : {before} est devenu {after}. Ne la relancez pas avant d'avoir regardé : "
+        "ansible-playbook status.yml"),
+    "moved_but_failed": (
+        "alembic {direction} {revision} reached its goal ({after}) and then failed: {error}. Look before anything else: "
+        "ansible-playbook status.yml",
+        "alembic {direction} {revision} a atteint son but ({after}) puis a échoué : {error}. Regardez avant toute autre "
+        "chose : ansible-playbook status.yml"),
+    "heads_not_predicted": (
+        "alembic {direction} {revision} ended with status 0, but the database records {after} instead of {predicted}. "
+        "Look before anything else: ansible-playbook status.yml",
+        "alembic {direction} {revision} a rendu 0, mais la base porte {after} au lieu de {predicted}. Regardez avant toute "
+        "autre chose : ansible-playbook status.yml"),
+    "not_above": (
+        "{revision} is not {side} the recorded revisions {recorded}: alembic {direction} has nothing to do there. "
+        "See the history: alembic history",
+        "{revision} n'est pas {side} des révisions inscrites {recorded} : alembic {direction} n'y a rien à faire. "
+        "Voyez l'historique : alembic history"),
+    "backup_failed": (
+        "The backup failed while writing {file}: {error}. Nothing of it was kept, and no earlier backup was touched.",
+        "La sauvegarde a échoué en écrivant {file} : {error}. Rien n'en a été gardé, aucune autre n'a été touchée."),
+    "backup_not_whole": (
+        "{file} was written but does not read back whole: {error}. Nothing of it was kept; check the disk and start again.",
+        "{file} a été écrit mais ne se relit pas en entier : {error}. Rien n'en a été gardé ; vérifiez le disque et "
+        "recommencez."),
+    "table_absent": (
+        "Table {table} does not exist in database {database}. Correct rollback_backup_tables.",
+        "La table {table} n'existe pas dans la base {database}. Corrigez rollback_backup_tables."),
+    "count_failed": (
+        "Counting {table} with the filter {filter} failed: {error}. Write every name of the filter with its schema "
+        "(public.dom_category).",
+        "Le comptage de {table} avec le filtre {filter} a échoué : {error}. Écrivez chaque nom du filtre avec son schéma "
+        "(public.dom_category)."),
+    "baseline_missing": (
+        "{path} holds no evidence to compare with. Take it first, or drop 'unchanged' from the checks.",
+        "{path} ne contient aucune mesure à comparer. Prenez-la d'abord, ou retirez « unchanged » des contrôles."),
+    "check_unreadable": (
+        "Check {check} is not usable: {error}.",
+        "Le contrôle {check} est inutilisable : {error}."),
+    "interrupted": (
+        "Stopped by signal {signal}; the work under way was ended first.",
+        "Arrêté par le signal {signal} ; le travail en cours a d'abord été terminé."),
+    # What the operator reads before and between the phases
+    "notice_resumed": (
+        "Run {run_id} was cut off during: {steps}. Still at work and ended now: {ended}. It goes on from the true state of "
+        "the database.",
+        "Le run {run_id} a été coupé pendant : {steps}. Encore au travail et arrêté maintenant : {ended}. Il reprend d'après "
+        "l'état réel de la base."),
+    "notice_cut_off": (
+        "Run {run_id} was cut off during: {steps}. Still at work and ended now: {ended}. It wanted something else; this is "
+        "a new run.",
+        "Le run {run_id} a été coupé pendant : {steps}. Encore au travail et arrêté maintenant : {ended}. Il voulait autre "
+        "chose ; ceci est un nouveau run."),
+    "plan_where": (
+        "Database {database} records {from_heads}; afterwards {to_heads}.",
+        "La base {database} porte {from_heads} ; ensuite {to_heads}."),
+    "plan_step": ("undoes {revision}: {message} (its downgrade: {downgrade})",
+                  "annule {revision} : {message} (son downgrade : {downgrade})"),
+    "plan_purpose": ("removes {rows} rows of {table}: that is what the rollback is for",
+                     "supprime {rows} lignes de {table} : c'est le but du rollback"),
+    "plan_nothing": ("Nothing to undo: {migration} is not applied.", "Rien à annuler : {migration} n'est pas appliquée."),
+    "plan_finishing": ("The goal was reached before the run was cut off; what is left is to validate.",
+                       "Le but était atteint avant la coupure du run ; il reste à valider."),
+    "confirm_prompt": (
+        "This rollback is destructive and cannot be undone without a backup; one is taken first. Type the database's name "
+        "({database}) to go on",
+        "Ce rollback est destructif et irréversible sans sauvegarde ; une sauvegarde est prise d'abord. Tapez le nom de la "
+        "base ({database}) pour continuer"),
+    "unconfirmed": (
+        "Not confirmed. Give the database's name: -e rollback_confirm={database}",
+        "Non confirmé. Donnez le nom de la base : -e rollback_confirm={database}"),
+    "moved_since_plan": (
+        "The recorded revisions are now {heads}: somebody else moved the database since the plan. Nothing was changed; "
+        "start again.",
+        "Les révisions inscrites sont maintenant {heads} : quelqu'un d'autre a déplacé la base depuis le plan. Rien n'a été "
+        "modifié ; recommencez."),
+    "not_valid": ("The database is not as it should be: {failed}", "La base n'est pas comme elle devrait être : {failed}"),
+    # The report and the summary
+    "title": ("Rollback report: {outcome}", "Rapport de rollback : {outcome}"),
+    "outcome_rolled_back": ("rolled back", "annulée"),
+    "outcome_already_rolled_back": ("already rolled back, nothing changed", "déjà annulée, rien n'a changé"),
+    "outcome_refused": ("refused, nothing changed", "refusé, rien n'a changé"),
+    "outcome_failed_unchanged": ("failed, the data is as before", "échec, les données sont comme avant"),
+    "outcome_failed_needs_human": ("failed, needs a human now", "échec, une intervention est nécessaire"),
+    "outcome_backed_up": ("backed up", "sauvegardée"),
+    "outcome_validated": ("validated", "validée"),
+    "outcome_not_valid": ("not valid", "non valide"),
+    "outcome_planned": ("planned, nothing changed", "planifié, rien n'a changé"),
+    "sum_outcome": ("Outcome: {outcome} ({text}) - database {database}", "Résultat : {outcome} ({text}) - base {database}"),
+    "sum_why": ("Why: {reason}", "Pourquoi : {reason}"),
+    "sum_route": ("Route: {route}, from {from_heads} to {to_heads}", "Voie : {route}, de {from_heads} à {to_heads}"),
+    "sum_outage": ("Outage: {outage} s; whole run: {duration} s", "Interruption : {outage} s ; durée totale : {duration} s"),
+    "sum_checks": ("Checks: {passed} passed, {failed} failed, {other} other",
+                   "Contrôles : {passed} réussis, {failed} en échec, {other} autres"),
+    "sum_backup": ("Backup: {path} ({bytes} bytes, read back whole; not yet restored and compared)",
+                   "Sauvegarde : {path} ({bytes} octets, relue en entier ; pas encore restaurée ni comparée)"),
+    "sum_resumed": ("Taken up after a cut during: {steps}", "Repris après une coupure pendant : {steps}"),
+    "sum_report": ("Report: {path}", "Rapport : {path}"),
+    "sum_next": ("Next: {next}", "Ensuite : {next}"),
+    "next_rolled_back": (
+        "Find the cause, correct the migration, try it on a copy, then apply it again.",
+        "Trouver la cause, corriger la migration, l'essayer sur une copie, puis la réappliquer."),
+    "next_refused": ("Do what the message says, then start again.", "Faire ce que dit le message, puis recommencer."),
+    "next_failed_unchanged": (
+        "Nothing was lost. Remove the cause, then start again; ansible-playbook status.yml shows the state.",
+        "Rien n'est perdu. Écarter la cause, puis recommencer ; ansible-playbook status.yml montre l'état."),
+    "next_failed_needs_human": (
+        "Do not run anything again yet. The state: ansible-playbook status.yml. The data from before: {restore}",
+        "Ne rien relancer pour l'instant. L'état : ansible-playbook status.yml. Les données d'avant : {restore}"),
+    "next_done": ("Nothing more to do.", "Plus rien à faire."),
+    "next_cut_off": ("Take up the run that was cut off: ansible-playbook {playbook}.yml",
+                     "Reprendre le run coupé : ansible-playbook {playbook}.yml"),
+    "next_wait": ("Wait for the run under way, or end it.", "Attendre le run en cours, ou l'arrêter."),
+    "next_nothing": ("Nothing is under way.", "Rien n'est en cours."),
+    "next_server": ("The server does not answer: start it first.", "Le serveur ne répond pas : démarrez-le d'abord."),
+    "status_run": ("Run {run_id} ({playbook}, by {owner}) holds the database since {since}; its controller runs: {alive}",
+                   "Le run {run_id} ({playbook}, par {owner}) tient la base depuis {since} ; son contrôleur tourne : {alive}"),
+    "status_step": ("Under way when last seen: {step}, begun {at}; its process {pid} runs: {alive}",
+                    "En cours au dernier signe : {step}, commencée {at} ; son processus {pid} tourne : {alive}"),
+    "status_session": ("At work on the server: pid {pid} ({application}), {state} for {seconds} s, blocked by {blocked_by}",
+                       "Au travail sur le serveur : pid {pid} ({application}), {state} depuis {seconds} s, bloqué par "
+                       "{blocked_by}"),
+    "status_heads": ("Recorded revisions: {heads}", "Révisions inscrites : {heads}"),
+    "status_backup": ("Newest good backup: {path} ({finished_at}, {bytes} bytes, at {heads})",
+                      "Dernière bonne sauvegarde : {path} ({finished_at}, {bytes} octets, à {heads})"),
+    "status_no_backup": ("There is no good backup of this database.", "Il n'y a pas de bonne sauvegarde de cette base."),
+    "status_incomplete": ("A backup was cut off and left {name}; the next one removes it.",
+                          "Une sauvegarde coupée a laissé {name} ; la prochaine l'enlève."),
+    "status_last": ("Last run {run_id}: {outcome} at {finished_at}", "Dernier run {run_id} : {outcome} à {finished_at}"),
+    "yes": ("yes", "oui"),
+    "no": ("no", "non"),
+    "unknown": ("unknown", "inconnu"),
+    "head_reason": ("1. Reason", "1. Raison"),
+    "head_procedure": ("2. Procedure", "2. Procédure"),
+    "head_validation": ("3. Validation", "3. Validation"),
+    "head_next": ("4. Next steps", "4. Prochaines étapes"),
+    "head_contacts": ("Contacts", "Contacts"),
+    "col_step": ("Step | Started | Seconds | Result", "Étape | Début | Secondes | Résultat"),
+    "col_check": ("Check | Expected | Observed | Result", "Contrôle | Attendu | Observé | Résultat"),
+    "label_problem": ("Problem", "Problème"),
+    "label_impact": ("Impact", "Impact"),
+    "label_decision": ("Decision", "Décision"),
+    "label_operator": ("Operator", "Opérateur"),
+    "label_ticket": ("Ticket", "Ticket"),
+    "label_commands": ("Commands executed", "Commandes exécutées"),
+    "label_restore": ("How to restore the backup by hand: {path}", "Comment restaurer la sauvegarde à la main : {path}"),
+    "not_given": ("not given", "non précisé"),
+    "none": ("none", "aucune"),
+    "run_dir_missing": (
+        "There is no run in {path}. Start again with rollback.yml.",
+        "Il n'y a pas de run dans {path}. Recommencez avec rollback.yml."),
+}
+
+
+def say(language: str, key: str, **facts: object) -> str:
+    """Return a message in a language; English where the language has none."""
+    texts = MESSAGES[key]
+    return texts[LANGUAGES.index(language) if language in LANGUAGES else 0].format(**facts)

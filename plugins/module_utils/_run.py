@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# Private to this collection: no promise is made to other importers.
+
+"""A run's beginning: one at a time on a database, and after a cut the same run again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import typing as t
+
+from ._database import Target, end_backends, lock_holder, session_name
+from ._errors import Problem, Refusal
+from ._evidence import (
+    Journal,
+    StateDirectory,
+    fsync_directory,
+    new_run_id,
+    now,
+    owner_alive,
+    process_mark,
+    read_json,
+    seconds_between,
+    write_json,
+)
+
+META = "run.json"
+REPORT = "report.json"
+LEFTOVER_LIMIT_S = 20.0
+
+
+def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[str, t.Any], take_over: str | None
+          ) -> dict[str, t.Any]:
+    """Take the database's lock and return the run: ``{run_id, run_dir, resumed, cut_off, ended}``.
+
+    A run whose controller is gone is taken over: what it left at work is ended, and if it wanted the same it is the one
+    that goes on. Raises Refusal while another run is under way.
+    """
+    path = state.lock_path(target.slug)
+    with state.deciding(target.slug):
+        held = read_json(path)
+        if held:
+            _require_gone(held, meta["controller"], state, take_over)
+        cut_off = inspect_run(state.run_dir(held["run_id"])) if held else None
+        # What the run before left is no longer its own: ended here, before anything else looks at the database.
+        ended = end_leftovers(state.run_dir(held["run_id"]), connection) if held else []
+        holder = lock_holder(connection)
+        if holder:
+            raise Refusal("another_run_acting", holder=holder)
+        again = bool(cut_off and not cut_off["reported"] and _same_wish(cut_off["meta"], meta))
+        run_id = held["run_id"] if held and again else new_run_id()
+        lock = {"run_id": run_id, "owner": meta["operator"], "controller": meta["controller"], "since": now()}
+        write_json(path, lock)
+    run_dir = state.run_dir(run_id)
+    os.makedirs(run_dir, mode=0o700, exist_ok=True)
+    journal = Journal(run_dir)
+    if again and cut_off:
+        journal.write("resumed", by=meta["operator"], cut_off=[step["step"] for step in cut_off["open_steps"]], ended=ended)
+        for step in cut_off["open_steps"]:
+            journal.write("ended", step=step["step"], result="cut off",
+                          duration_s=seconds_between(step["at"], cut_off["last_sign"]), commands=[])
+        meta = {**meta, "started_at": cut_off["meta"]["started_at"]}
+    elif held and cut_off and not cut_off["reported"]:
+        Journal(state.run_dir(held["run_id"])).write("abandoned", successor=run_id)
+    write_json(os.path.join(run_dir, META), {"run_id": run_id, **meta})
+    _point_latest(state, run_id)
+    return {"run_id": run_id, "run_dir": run_dir, "resumed": again, "cut_off": cut_off, "ended": ended}
+
+
+def _require_gone(held: dict[str, t.Any], asking: dict[str, t.Any], state: StateDirectory, take_over: str | None) -> None:
+    alive = owner_alive(held["controller"], asking)
+    if alive is False or (alive is None and take_over == held["run_id"]):
+        return
+    facts = {"run_id": held["run_id"], "owner": held["owner"], "since": held["since"],
+             "controller": f"{held['controller'].get('host')} pid {held['controller'].get('pid')}"}
+    if alive:
+        raise Refusal("run_in_progress", **facts)
+    silent = seconds_between(last_sign(state.run_dir(held["run_id"])) or held["since"], now())
+    raise Refusal("run_owner_unknown", silent_s=int(silent), **facts)
+
+
+def _same_wish(old: dict[str, t.Any], new: dict[str, t.Any]) -> bool:
+    return all(old.get(key) == new.get(key) for key in ("playbook", "database", "goal"))
+
+
+def inspect_run(run_dir: str) -> dict[str, t.Any]:
+    """Return what a run directory tells: ``{run_id, meta, open_steps, acted, reported, last_sign}``."""
+    journal = Journal(run_dir)
+    return {"run_id": os.path.basename(run_dir), "meta": read_json(os.path.join(run_dir, META)) or {},
+            "open_steps": journal.open_steps(), "acted": journal.acted(),
+            "reported": os.path.exists(os.path.join(run_dir, REPORT)) or any(
+                line["event"] == "abandoned" for line in journal.lines()),
+            "last_sign": last_sign(run_dir) or now()}
+
+
+def last_sign(run_dir: str) -> str | None:
+    """Return when a run last wrote in its journal."""
+    lines = Journal(run_dir).lines()
+    return lines[-1]["at"] if lines else None
+
+
+def end_leftovers(run_dir: str, connection: t.Any) -> list[str]:
+    """End the processes and sessions a cut-off run left at work, and say which they were.
+
+    The process is asked first: it ends its own work before it goes. Raises Problem when one does not end.
+    """
+    ended = []
+    for step in Journal(run_dir).open_steps():
+        if step["alive"]:
+            _end_process(step, os.path.basename(run_dir))
+            ended.append(f"{step['step']} (pid {step['pid']})")
+    ended += [f"session {pid}" for pid in end_backends(connection, session_name(os.path.basename(run_dir)))]
+    return ended
+
+
+def _end_process(step: dict[str, t.Any], run_id: str) -> None:
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        os.kill(step["pid"], signum)
+        deadline = time.monotonic() + LEFTOVER_LIMIT_S
+        while time.monotonic() < deadline:
+            if process_mark(step["pid"]) != step["mark"]:
+                return
+            time.sleep(0.1)
+    raise Problem("steps_remain", run_id=run_id, pids=str(step["pid"]))
+
+
+def _point_latest(state: StateDirectory, run_id: str) -> None:
+    aside = os.path.join(state.runs, f".latest-{run_id}")
+    if os.path.lexists(aside):
+        os.unlink(aside)
+    os.symlink(run_id, aside)
+    os.replace(aside, os.path.join(state.runs, "latest"))
+    fsync_directory(state.runs)

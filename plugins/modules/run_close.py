@@ -1,0 +1,158 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: run_close
+short_description: End a run with its report
+version_added: 0.1.0
+description:
+  - Judges how a run ended, writes C(report.json) and C(report.md) from the evidence in its directory, and gives the
+    database's lock back.
+  - A failure is called V(failed_unchanged) only when every table and the recorded revisions have been measured again and are
+    as before, or no step that acts was ever begun.
+author:
+  - the recyclic.rollback maintainers (@recyclic)
+extends_documentation_fragment:
+  - recyclic.rollback.common
+  - recyclic.rollback.common.attributes
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Without O(run_dir) there is nothing to end; a report is returned and not written.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+    details:
+      - Evidence does not count as a change.
+options:
+  state_dir:
+    description:
+      - The state directory the run was opened in.
+    type: path
+    required: true
+  outcome:
+    description:
+      - How the run ended, where it did not fail.
+    type: str
+    choices: [rolled_back, already_rolled_back, planned, backed_up, validated, not_valid]
+  failure:
+    description:
+      - What failed - C(msg), and C(outcome) and C(problem) as the modules of this collection return them.
+    type: dict
+  told:
+    description:
+      - What the operator has to say - C(reason), C(impact), C(decision), C(next_steps), C(ticket), C(contacts).
+    type: dict
+    default: {}
+  fingerprint_max_bytes:
+    description:
+      - See M(recyclic.rollback.table_count); used when a failure has to be judged.
+    type: int
+    default: 1073741824
+"""
+
+EXAMPLES = r"""
+- name: End the run
+  recyclic.rollback.run_close:
+    login_db: recyclic
+    login_user: recyclic
+    login_host: 127.0.0.1
+    state_dir: /var/lib/recyclic-rollback
+    run_dir: "{{ run.run_dir }}"
+    outcome: rolled_back
+"""
+
+RETURN = r"""
+report:
+  description: The report, as C(report.json) holds it.
+  type: dict
+  returned: success
+outcome:
+  description: How the run ended.
+  type: str
+  returned: success
+  sample: rolled_back
+good:
+  description: Whether that is what was asked for.
+  type: bool
+  returned: success
+summary:
+  description: The lines that end a run on the terminal.
+  type: list
+  elements: str
+  returned: success
+files:
+  description: The report's files, to be copied to the controller - C(name) and C(content).
+  type: list
+  elements: dict
+  returned: success
+"""
+
+import json
+import os
+
+from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
+from ansible_collections.recyclic.rollback.plugins.module_utils._checks import take_evidence
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name, target_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
+    StateDirectory,
+    read_json,
+    run_id_of,
+    write_file,
+)
+from ansible_collections.recyclic.rollback.plugins.module_utils._report import (
+    GOOD,
+    build,
+    judge_failure,
+    markdown,
+    summary,
+)
+
+
+def close(module, redact):
+    params = module.params
+    run_dir, language, target = params["run_dir"], params["language"], target_from(params)
+    told = dict(params["told"])
+    outcome = params["outcome"]
+    failure = params["failure"]
+    if failure:
+        told["failure"] = redact(str(failure.get("msg", "")))
+        outcome, told["rests_on"] = judge_failure(run_dir or "", failure.get("outcome"), lambda: measure(params, target))
+    report = build(run_dir or "", outcome, told, language)
+    report["database"] = target.database
+    files = {"report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n", "report.md": markdown(report, language)}
+    if run_dir:
+        for name, content in files.items():
+            write_file(os.path.join(run_dir, name), content)
+        StateDirectory(params["state_dir"]).release(target.slug, run_id_of(run_dir))
+    return {"changed": False, "report": report, "outcome": outcome, "good": outcome in GOOD,
+            "summary": summary(report, language),
+            "files": [{"name": name, "content": content} for name, content in files.items()]}
+
+
+def measure(params, target):
+    """The database as it is now, to be compared with the evidence from before."""
+    version = (read_json(os.path.join(params["run_dir"], "plan.json")) or {}).get("version_table") or {}
+    with target.open(session_name(run_id_of(params["run_dir"]), "judge"), autocommit=False) as connection:
+        return take_evidence(connection, [], params["fingerprint_max_bytes"], True,
+                             version.get("name", "alembic_version"), version.get("schema"))
+
+
+def main():
+    run(close, {
+        "state_dir": {"type": "path", "required": True},
+        "outcome": {"type": "str", "choices": ["rolled_back", "already_rolled_back", "planned", "backed_up", "validated",
+                                               "not_valid"]},
+        "failure": {"type": "dict"},
+        "told": {"type": "dict", "default": {}},
+        "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
+    }, required_one_of=[("outcome", "failure")], mutually_exclusive=[("outcome", "failure")], supports_check_mode=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: table_count
+short_description: Count and fingerprint tables, and judge them
+version_added: 0.1.0
+description:
+  - Measures a list of checks, and on request every table of the database, in one read-only snapshot.
+  - A fingerprint says whether two moments hold the same rows. It does not depend on the order of rows and columns and
+    survives a dump, a restore and a change of PostgreSQL's version.
+  - Judges each check against its expectation and an earlier measure. A check that fails does not fail the module; see
+    RV(passed).
+author:
+  - the recyclic.rollback maintainers (@recyclic)
+extends_documentation_fragment:
+  - recyclic.rollback.common
+  - recyclic.rollback.common.attributes
+  - recyclic.rollback.common.info
+options:
+  checks:
+    description:
+      - What to count, and what is expected of it.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description:
+          - The check's name in results and reports.
+        type: str
+        required: true
+      table:
+        description:
+          - The table, with or without its schema.
+        type: str
+        required: true
+      filter:
+        description:
+          - An SQL condition on the rows. Names of other tables and of functions of your own need their schema.
+        type: str
+      rows:
+        description:
+          - The exact number of rows.
+        type: int
+      min_rows:
+        description:
+          - The smallest number of rows.
+        type: int
+      max_rows:
+        description:
+          - The largest number of rows.
+        type: int
+      unchanged:
+        description:
+          - The rows must be those of O(baseline), by fingerprint.
+        type: bool
+        default: false
+      absent:
+        description:
+          - What it means when there is no such table. With V(accepted) it passes if O(accept) holds
+            C(drop-table:TABLE).
+        type: str
+        choices: [fail, pass, accepted]
+        default: fail
+      expectation:
+        description:
+          - The state the check belongs to.
+        type: str
+        choices: [any, rolled_back, migrated]
+        default: any
+      severity:
+        description:
+          - Whether a failure is one, or only a warning.
+        type: str
+        choices: [fail, warn]
+        default: fail
+  expectation:
+    description:
+      - The state the database should be in. Checks of the other state are measured and not judged.
+    type: str
+    choices: [rolled_back, migrated]
+    default: rolled_back
+  expected_heads:
+    description:
+      - The revisions that must be recorded, as a whole set. Not judged where it is not given.
+    type: list
+    elements: str
+  everything:
+    description:
+      - Measure every table of the database as well.
+    type: bool
+    default: false
+  concerned:
+    description:
+      - Tables that may differ from O(baseline). The version table always may.
+    type: list
+    elements: str
+    default: []
+  baseline:
+    description:
+      - A file this module wrote to O(evidence) earlier.
+    type: path
+  evidence:
+    description:
+      - Where to write what was measured, as JSON with mode 0600.
+    type: path
+  accept:
+    description:
+      - Losses the operator accepted, by their ids.
+    type: list
+    elements: str
+    default: []
+  fingerprint_max_bytes:
+    description:
+      - Tables up to this size are fingerprinted when O(everything) is measured. Larger ones are only counted, and estimated
+        from five times this size on, marked C(exact=false).
+    type: int
+    default: 1073741824
+  version_table:
+    description:
+      - Alembic's version table.
+    type: str
+    default: alembic_version
+  version_schema:
+    description:
+      - Its schema, where it is not on the search path.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Is the migration undone?
+  recyclic.rollback.table_count:
+    login_db: recyclic
+    login_user: recyclic
+    login_host: 127.0.0.1
+    checks:
+      - id: categories-empty
+        table: categories
+        rows: 0
+      - id: dom-category-level-1
+        table: dom_category
+        filter: level = 1
+        unchanged: true
+    baseline: /var/lib/recyclic-rollback/runs/20260301T031500Z-a1b2c3/before.json
+  register: counted
+
+- name: Stop unless it is
+  ansible.builtin.assert:
+    that: counted.passed
+"""
+
+RETURN = r"""
+counts:
+  description: The number of rows by check id; V(none) for a table that is absent.
+  type: dict
+  returned: success
+  sample: {categories-empty: 0, dom-category-level-1: 14}
+measures:
+  description: By check id, whether the table is present, its rows and, for unchanged checks, its fingerprint.
+  type: dict
+  returned: success
+tables:
+  description: By C(schema.table), rows, whether exact, fingerprint, and size in bytes.
+  type: dict
+  returned: when O(everything=true)
+heads:
+  description: The recorded revisions; V(none) where there is no version table.
+  type: list
+  elements: str
+  returned: success
+results:
+  description: The judgement of each check that applies.
+  type: list
+  elements: dict
+  returned: success
+  contains:
+    id:
+      description: The check.
+      type: str
+    expected:
+      description: What was expected, in words.
+      type: str
+    observed:
+      description: What was found, in words.
+      type: str
+    result:
+      description: V(pass), V(fail), V(warn) or V(skip).
+      type: str
+    severity:
+      description: V(fail) or V(warn).
+      type: str
+passed:
+  description: Whether no check failed.
+  type: bool
+  returned: success
+moved:
+  description: What to say when the recorded revisions are no longer those of the plan.
+  type: str
+  returned: success
+told:
+  description: What to say to the operator when one did.
+  type: str
+  returned: success
+"""
+
+import os
+
+from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
+from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
+    check_spec,
+    concerned_tables,
+    judge,
+    judge_heads,
+    judge_other_tables,
+    passed,
+    take_evidence,
+)
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name, target_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
+    Journal,
+    read_json,
+    run_id_of,
+    write_json,
+)
+from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
+
+
+def count(module, redact):
+    params = module.params
+    baseline = read_json(params["baseline"]) if params["baseline"] else None
+    if params["baseline"] and baseline is None:
+        raise Refusal("baseline_missing", path=params["baseline"])
+    run_id = run_id_of(params["run_dir"])
+    everything = params["everything"] or bool(baseline and baseline["tables"])
+    # In the journal a measure bears its evidence's name: before, after.
+    name = os.path.splitext(os.path.basename(params["evidence"] or "measure"))[0]
+    with Journal(params["run_dir"]).step(name) as step, target_from(params).open(
+            session_name(run_id, "count"), autocommit=False) as connection:
+        found = take_evidence(connection, params["checks"], params["fingerprint_max_bytes"], everything,
+                              params["version_table"], params["version_schema"])
+        results = judge(params["checks"], found, params["expectation"], baseline, params["accept"])
+        if params["expected_heads"] is not None:
+            results.append(judge_heads(found, params["expected_heads"]))
+        if baseline and baseline["tables"]:
+            concerned = concerned_tables(params["concerned"], params["version_table"], params["version_schema"])
+            results.append(judge_other_tables(found, baseline, concerned))
+        if params["evidence"]:
+            write_json(params["evidence"], {**found, "expectation": params["expectation"], "results": results})
+        step.facts["passed"] = passed(results)
+    return {
+        "changed": False,
+        "counts": {name: measured["rows"] for name, measured in found["checks"].items()},
+        "measures": found["checks"],
+        "tables": found["tables"],
+        "heads": found["heads"],
+        "results": results,
+        "passed": passed(results),
+        "told": say(params["language"], "not_valid", failed="; ".join(
+            f"{entry['id']} ({entry['expected']}: {entry['observed']})" for entry in results if entry["result"] == "fail")),
+        "moved": say(params["language"], "moved_since_plan", heads=", ".join(found["heads"] or [])),
+    }
+
+
+def main():
+    run(count, {
+        "checks": {"type": "list", "elements": "dict", "default": [], "options": check_spec()},
+        "expectation": {"type": "str", "default": "rolled_back", "choices": ["rolled_back", "migrated"]},
+        "expected_heads": {"type": "list", "elements": "str"},
+        "everything": {"type": "bool", "default": False},
+        "concerned": {"type": "list", "elements": "str", "default": []},
+        "baseline": {"type": "path"},
+        "evidence": {"type": "path"},
+        "accept": {"type": "list", "elements": "str", "default": []},
+        "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
+        "version_table": {"type": "str", "default": "alembic_version"},
+        "version_schema": {"type": "str"},
+    }, supports_check_mode=True)
+
+
+if __name__ == "__main__":
+    main()

