@@ -37,7 +37,7 @@ venv: $(VENV) ## Make the virtual environment .venv; PYTHON=program chooses its 
 
 $(VENV): requirements.txt requirements-dev.txt $(wildcard demo/requirements.txt) | .venv/bin/python
 	@echo 'Installing requirements-dev.txt into .venv'
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 ##

@@ -26,8 +26,8 @@ options:
   alembic_environment:
     description:
       - Variables the application's C(env.py) needs, such as C(DATABASE_URL).
-      - Values under a telling name (password, secret, token, key, ...) and passwords inside URLs are masked wherever they
-        would appear.
+      - Values under a telling name (password, secret, token, key, ...) and passwords inside URLs are masked wherever
+        they would appear.
     type: dict
     default: {}
   alembic_timeout:
@@ -47,6 +47,6 @@ options:
     default: 0
 notes:
   - Supports Alembic 1.12 and newer.
-  - The limits reach the migration through libpq's C(PGOPTIONS) and C(PGAPPNAME). Before anything is changed, a connection
-    made through C(env.py) itself proves that they arrive, and on which server.
+  - The limits reach the migration through libpq's C(PGOPTIONS) and C(PGAPPNAME). Before anything is changed, a
+    connection made through C(env.py) itself proves that they arrive, and on which server.
 """

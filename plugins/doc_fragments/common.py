@@ -112,7 +112,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing in the database is ever modified; evidence files are written in check mode only where they are asked for.
+      - Nothing in the database is ever modified; evidence files are written in check mode only where they are asked
+        for.
   diff_mode:
     support: N/A
     details:

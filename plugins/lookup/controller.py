@@ -10,8 +10,8 @@ author:
 version_added: 0.1.0
 short_description: Tell which Ansible process this is
 description:
-  - Returns what tells this C(ansible-playbook) from every other, and which others run beside it, so that a lock left by one
-    that is gone can be told from a lock that is held.
+  - Returns what tells this C(ansible-playbook) from every other, and which others run beside it, so that a lock left
+    by one that is gone can be told from a lock that is held.
   - Outside Linux only the host name and the process id are known; a lock is then never taken over unasked.
 """
 
@@ -54,6 +54,7 @@ import os
 import socket
 
 from ansible.plugins.lookup import LookupBase
+
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import process_mark
 
 
@@ -63,9 +64,9 @@ class LookupModule(LookupBase):
     def run(self, terms, variables=None, **kwargs):
         # Tasks are templated in a forked worker; the playbook is its parent.
         parent = multiprocessing.parent_process()
-        pid = parent.pid if parent else os.getpid()
-        return [{"user": getpass.getuser(), "host": socket.gethostname(), "space": space(), "pid": pid, "mark": process_mark(pid),
-                 "peers": peers(pid)}]
+        pid = (parent and parent.pid) or os.getpid()
+        return [{"user": getpass.getuser(), "host": socket.gethostname(), "space": space(), "pid": pid,
+                 "mark": process_mark(pid), "peers": peers(pid)}]
 
 
 def space():

@@ -97,7 +97,8 @@ class Environment:
     def look(self, name: str, limits: Limits, direction: str = "downgrade", migration: str | None = None,
              to: str | None = None) -> Sight:
         """Return graph, path and probe in one process. Raises Refusal when the environment does not work."""
-        answer, done = self.ask(["graph", "probe", "path"], limits, name, direction=direction, migration=migration, to=to)
+        answer, done = self.ask(["graph", "probe", "path"], limits, name, direction=direction, migration=migration,
+                                to=to)
         errors = answer.get("errors", {})
         for part in ("setup", "graph", "probe"):
             if part in errors:
@@ -138,9 +139,9 @@ class Environment:
 
 def environment_from(params: t.Mapping[str, t.Any], redact: Redactor) -> Environment:
     """Build an Environment from a module's options."""
-    return Environment(HostRuntime(), params["alembic_config"], params["alembic_python"], params["alembic_chdir"] or None,
-                       {str(key): str(text) for key, text in (params["alembic_environment"] or {}).items()},
-                       params["alembic_timeout"], redact)
+    variables = {str(key): str(text) for key, text in (params["alembic_environment"] or {}).items()}
+    return Environment(HostRuntime(), params["alembic_config"], params["alembic_python"],
+                       params["alembic_chdir"] or None, variables, params["alembic_timeout"], redact)
 
 
 def renders_nothing(text: str, version_table: str) -> bool:

@@ -27,7 +27,8 @@ REQUEST = "RECYCLIC_ROLLBACK_REQUEST"
 def downgrade_kind(module):
     """Say from its source what a downgrade is: implemented, empty?, raises, or unknown."""
     try:
-        body = ast.parse(textwrap.dedent(inspect.getsource(module.downgrade))).body[0].body
+        function = ast.parse(textwrap.dedent(inspect.getsource(module.downgrade))).body[0]
+        body = function.body if isinstance(function, ast.FunctionDef) else []
     except (AttributeError, OSError, TypeError, SyntaxError, IndexError):
         return "unknown"
     acts = [node for node in body if not isinstance(node, ast.Pass)
@@ -77,7 +78,7 @@ def probe(config, script):
     from alembic.runtime.environment import EnvironmentContext
     from sqlalchemy import text
 
-    seen = {}
+    seen: dict = {}
 
     def look(heads, context):
         found = context.connection.execute(text(
@@ -125,7 +126,7 @@ def main():
     request = json.loads(os.environ.pop(REQUEST))
     # env.py may replace or close sys.stdout: the answer has a descriptor of its own.
     answer_fd = os.dup(1)
-    answer = {"python": sys.version.split()[0]}
+    answer: dict = {"python": sys.version.split()[0]}
     failed = "setup"
     try:
         import alembic

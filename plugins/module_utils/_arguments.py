@@ -57,8 +57,8 @@ def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict
         alembic: bool = False, **options: t.Any) -> None:
     """Run a module: ``work`` takes the module and a redactor, and returns the result.
 
-    A Problem becomes a failure with its message in the operator's language, its key, its facts and its outcome. A signal
-    ends the work first, then the module, which still answers.
+    A Problem becomes a failure with its message in the operator's language, its key, its facts and its outcome. A
+    signal ends the work first, then the module, which still answers.
     """
     module = AnsibleModule(argument_spec={**common_spec(), **(alembic_spec() if alembic else {}), **(own or {})},
                            **options)
@@ -73,7 +73,8 @@ def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict
         module.fail_json(msg=say(module.params["language"], problem.key, **facts), problem=problem.key, facts=facts,
                          outcome=problem.outcome)
     except Interrupted as stopped:
-        module.fail_json(msg=say(module.params["language"], "interrupted", signal=stopped.signum), problem="interrupted",
+        module.fail_json(msg=say(module.params["language"], "interrupted", signal=stopped.signum),
+        problem="interrupted",
                          facts={"signal": stopped.signum}, outcome=None)
     module.exit_json(**result)
 
@@ -81,8 +82,8 @@ def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict
 def _keep_secrets(module: AnsibleModule) -> set[str]:
     """Return the secrets among the options, and have Ansible mask exactly these.
 
-    An environment is declared secret as a whole, so that no log shows it; but masking each of its values in every result
-    would turn each ``1`` of a report into asterisks.
+    An environment is declared secret as a whole, so that no log shows it; but masking each of its values in every
+    result would turn each ``1`` of a report into asterisks.
     """
     environment = {str(key): str(text) for key, text in (module.params.get("alembic_environment") or {}).items()}
     found = environment_secrets(environment) | url_passwords(str(module.params["connect_params"]))

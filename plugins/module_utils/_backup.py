@@ -10,17 +10,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shlex
 import shutil
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ._counts import qualified, settle, survey
+from ._counts import all_tables, qualified, settle, survey
 from ._database import Limits, Target, identity, recorded_heads, rows, session_name, value
 from ._errors import Problem, Refusal
 from ._evidence import fsync_directory, new_run_id, now, process_mark, read_json, write_file, write_json
+from ._restore_text import restore_text
 from ._runner import HostRuntime, Program
 
 MANIFEST = "backup.json"
@@ -29,8 +29,6 @@ _SUFFIX = {"custom": "dump", "plain": "sql"}
 # Bytes of dump per byte of table: measured on text-heavy rows at the fastest compression, with room to spare.
 _EXPECTED_RATIO = {"custom": 0.5, "plain": 1.2}
 _UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-# Settings that hold a list of names: quoting the whole would make one name of it.
-_LISTS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
 _PLAIN_TRAILER = b"-- PostgreSQL database dump complete"
 
 
@@ -59,8 +57,7 @@ def parse_reserve(text: str, total: int) -> int:
 
 def expected_bytes(connection: t.Any, wanted: Wanted) -> int:
     """Return a cautious guess of the space the backup will take."""
-    whole = value(connection, "SELECT coalesce(sum(pg_table_size(oid)), 0)::bigint FROM pg_class WHERE relkind = 'r'"
-                              " AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE starts_with(nspname, 'pg_'))")
+    whole = sum(size for _schema, _table, size in all_tables(connection))
     return int(whole * _EXPECTED_RATIO[wanted.format])
 
 
@@ -167,8 +164,11 @@ def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, want
     def low_disk() -> str | None:
         return "disk_reserve" if shutil.disk_usage(aside).free < reserve else None
 
-    files, commands = [], []
-    contents = ([("database", [])] if wanted.whole else []) + ([("tables", tables)] if tables else [])
+    files: list[dict[str, t.Any]] = []
+    commands = []
+    contents: list[tuple[str, list[tuple[str, str]]]] = [("database", [])] if wanted.whole else []
+    if tables:
+        contents.append(("tables", tables))
     counting = None
     with target.client_environment(name) as environment, ThreadPoolExecutor(1) as pool, _cancelling(session):
         for scope, only in contents:
@@ -186,15 +186,14 @@ def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, want
 
             done = runtime.run(program, watch)
             if done.ended_by or done.rc != 0:
-                raise Problem("backup_failed", file=file, error=(done.ended_by + " " + done.stderr.strip()[-800:]).strip()
-                              or f"pg_dump: status {done.rc}")
-            files.append({"name": file, "scope": scope, "tables": [".".join(table) for table in only]})
+                said = f"{done.ended_by} {done.stderr.strip()[-800:]}".strip()
+                raise Problem("backup_failed", file=file, error=said or f"pg_dump: status {done.rc}")
             os.rename(path, os.path.join(aside, file))
+            files.append({"name": file, "scope": scope, "tables": [".".join(table) for table in only]})
         counted = counting.result() if counting else survey(session, wanted.fingerprint_max_bytes)
     session.rollback()
     for entry in files:
-        expected = entry["tables"] or list(counted)
-        _verify(runtime, os.path.join(aside, entry["name"]), wanted.format, expected)
+        _verify(runtime, os.path.join(aside, entry["name"]), wanted.format, entry["tables"] or list(counted))
         entry.update(_seal(os.path.join(aside, entry["name"])))
     return {"database": target.database, "started_at": began, "finished_at": now(), "format": wanted.format,
             "heads": heads, "server": described, "files": files, "tables": counted, "commands": commands,
@@ -269,53 +268,3 @@ def newest_good(backups: str, database: str) -> dict[str, t.Any] | None:
                 entry["scope"] == "database" for entry in manifest["files"]) and damage(manifest) is None:
             return manifest
     return None
-
-
-def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
-    """Return RESTORE.txt: the shell commands that restore the backup, with no Ansible, the live database kept."""
-    server, database = manifest["server"], manifest["database"]
-    beside, kept = f"{database}_restored", f"{database}_replaced"
-    quoted = {name: '"' + name.replace('"', '""') + '"' for name in (database, beside, kept)}
-    literal = database.replace("'", "''")
-    exports = [f"export {name}={shlex.quote(str(target.params[key]))}"
-               for name, key in (("PGHOST", "host"), ("PGPORT", "port"), ("PGUSER", "user"), ("PGSSLMODE", "sslmode"),
-                                 ("PGSSLROOTCERT", "sslrootcert")) if key in target.params]
-    whole = [entry for entry in manifest["files"] if entry["scope"] == "database"]
-    lines = [
-        f"# Backup {manifest['backup_id']} of database {database}, taken {manifest['finished_at']}",
-        f"# Recorded revisions: {', '.join(manifest['heads'] or ['none'])}. PostgreSQL {server['server_version']}.",
-        "# Run it as it stands (sh RESTORE.txt) or line by line. The programs ask for the password, or read ~/.pgpass.",
-        "# The role needs CREATEDB and must own the database. Stop what writes to it first.",
-        "set -eu", f"cd {shlex.quote(manifest['path'])}", *exports, "",
-        "# 1. Are the files as they were written?", "sha256sum --check SHA256SUMS", "",
-    ]
-    if not whole:
-        lines += ["# This backup holds single tables only. Restore them into a scratch database and copy the rows across:",
-                  f"# pg_restore --exit-on-error --dbname=SCRATCH {manifest['files'][0]['name']}"]
-        return "\n".join(lines) + "\n"
-    file = whole[0]["name"]
-    create = ["createdb", f"--owner={server['owner']}", f"--encoding={server['encoding']}",
-              f"--lc-collate={server['collate']}", f"--lc-ctype={server['ctype']}", "--template=template0", beside]
-    load = (["pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={beside}", file]
-            if manifest["format"] == "custom" else
-            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={beside}",
-             f"--file={file}"])
-    lines += ["# 2. Restore beside the live database; the first error stops it.", shlex.join(create), shlex.join(load)]
-    for setting in server["settings"] or []:
-        name, _, text = setting.partition("=")
-        quoted_text = text if name in _LISTS else "'{}'".format(text.replace("'", "''"))
-        statement = f"ALTER DATABASE {quoted[beside]} SET {name} TO {quoted_text}"
-        lines.append(shlex.join(["psql", "--no-psqlrc", f"--dbname={beside}", f"--command={statement}"]))
-    lines += [f"# Grants on the database itself, to give again if they are not the default: {server['acl'] or 'default'}", "",
-              "# 3. Compare: each line prints the count; after the # stands what the backup holds."]
-    for table, counted in manifest["tables"].items():
-        schema, _, name = table.partition(".")
-        statement = 'SELECT count(*) FROM "{}"."{}"'.format(schema.replace('"', '""'), name.replace('"', '""'))
-        lines.append(shlex.join(["psql", "--no-psqlrc", "-At", f"--dbname={beside}", f"--command={statement}"])
-                     + f"  # {table}: {'' if counted['exact'] else 'about '}{counted['rows']}")
-    lines += ["", f"# 4. Put it in the live one's place. The replaced database is kept as {kept}.",
-              "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=postgres <<'SQL'",
-              f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{literal}';", "BEGIN;",
-              f"ALTER DATABASE {quoted[database]} RENAME TO {quoted[kept]};",
-              f"ALTER DATABASE {quoted[beside]} RENAME TO {quoted[database]};", "COMMIT;", "SQL"]
-    return "\n".join(lines) + "\n"

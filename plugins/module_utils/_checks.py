@@ -15,7 +15,7 @@ from ._errors import Refusal
 from ._evidence import now
 
 Check = t.Mapping[str, t.Any]
-Result = t.Dict[str, t.Any]
+Result = dict[str, t.Any]
 
 
 def check_spec() -> dict[str, t.Any]:
@@ -62,8 +62,8 @@ def judge(checks: t.Sequence[Check], evidence: dict[str, t.Any], expectation: st
           accepted: t.Collection[str]) -> list[Result]:
     """Judge each check that applies to an expectation: ``{id, expected, observed, result, severity}``.
 
-    ``result`` is ``pass``, ``fail``, ``warn`` (a failure that was declared to be no more) or ``skip`` (nothing to compare
-    with).
+    ``result`` is ``pass``, ``fail``, ``warn`` (a failure that was declared to be no more) or ``skip`` (nothing to
+    compare with).
     """
     found = []
     for check in checks:

@@ -33,7 +33,7 @@ def settle(connection: t.Any) -> None:
 
 def qualified(connection: t.Any, table: str) -> tuple[str, str] | None:
     """Resolve a table's name, with or without its schema, on the session's own search_path; None where it is absent."""
-    schema, _, name = table.rpartition(".")
+    schema, _dot, name = table.rpartition(".")
     ident = sql.Identifier(schema, name) if schema else sql.Identifier(name)
     found = rows(connection, "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
                              " WHERE c.oid = to_regclass(%s)", (ident.as_string(connection),))
@@ -63,7 +63,7 @@ def measure(connection: t.Any, table: tuple[str, str], where: str | None = None,
     and columns, equal after dump and restore and between PostgreSQL versions. Raises Refusal for a filter that the
     server does not understand.
     """
-    wanted = [sql.SQL("count(*)")]
+    wanted: list[t.Any] = [sql.SQL("count(*)")]
     if fingerprint:
         names = rows(connection, """
             SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
@@ -93,8 +93,9 @@ def survey(connection: t.Any, fingerprint_max_bytes: int, fingerprint: bool = Tr
     for schema, table, size in all_tables(connection):
         name = f"{schema}.{table}"
         if size > fingerprint_max_bytes * _COUNT_FACTOR:
-            estimate = value(connection, "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = to_regclass(%s)",
-                             (sql.Identifier(schema, table).as_string(connection),))
+            ident = sql.Identifier(schema, table).as_string(connection)
+            estimate = value(connection, "SELECT greatest(reltuples, 0)::bigint FROM pg_class"
+                                         " WHERE oid = to_regclass(%s)", (ident,))
             found[name] = {"rows": estimate, "exact": False, "fingerprint": None, "bytes": size}
         else:
             wanted = fingerprint and size <= fingerprint_max_bytes

@@ -35,7 +35,7 @@ CONNECT_TIMEOUT_S = 10
 LOCK_SPACE = 0x726C626B
 LOCK_RUN = 1
 
-Row = t.Tuple[t.Any, ...]
+Row = tuple[t.Any, ...]
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Target:
 
     @contextmanager
     def client_environment(self, name: str, limits: Limits | None = None) -> t.Iterator[dict[str, str]]:
-        """Yield the environment of a client program: the password in a private file, never in a variable or argument."""
+        """Yield a client program's environment: the password in a private file, never in a variable or argument."""
         environment = {"PGAPPNAME": name, "PGOPTIONS": (limits or Limits()).options(), "PGCLIENTENCODING": "UTF8",
                        "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S)}
         if not self.password:

@@ -34,7 +34,7 @@ class Move:
 
 
 def predict(sight: Sight, recorded: list[str], direction: str, revision: str) -> Move:
-    """Return the movement Alembic would make, with the heads it must leave. Raises Refusal for one that has no meaning."""
+    """Return the movement Alembic would make, with the heads it must leave. Raises Refusal where it has no meaning."""
     graph = sight.graph
     graph.require(revision, "revision")
     unknown = [head for head in recorded if head not in graph]
@@ -114,5 +114,5 @@ def _what_went_wrong(done: Finished, move: Move, environment: Environment) -> Pr
     elif done.rc != 0 or done.ended_by:
         # The goal was reached and committed before the program failed or was ended.
         return Problem("moved_but_failed", after=", ".join(move.after), error=environment.last_words(done), **facts)
-    return Problem("heads_not_predicted", after=", ".join(move.after) or "-", predicted=", ".join(move.predicted) or "-",
-                   **facts)
+    return Problem("heads_not_predicted", after=", ".join(move.after) or "-",
+                   predicted=", ".join(move.predicted) or "-", **facts)

@@ -16,17 +16,18 @@ from ._evidence import Journal, new_run_id, now, read_json, seconds_between
 from ._messages import say
 from ._run import META
 
+NOT_VALID = "not_valid"
 GOOD = ("rolled_back", "already_rolled_back", "planned", "backed_up", "validated")
 
 
-def judge_failure(run_dir: str, claimed: str | None, measure: t.Callable[[], dict[str, t.Any]]) -> tuple[str, str]:
+def judge_failure(run_dir: str, claimed: str, measure: t.Callable[[], dict[str, t.Any]]) -> tuple[str, str]:
     """Return the outcome of a run that failed, and what that rests on.
 
-    Where no step of ours began to act, nothing of ours can have changed the database. Otherwise ``measure`` reads it again
-    and every table is compared with the evidence from before.
+    Where no step of ours began to act, nothing of ours can have changed the database. Otherwise ``measure`` reads it
+    again and every table is compared with the evidence from before.
     """
     if not Journal(run_dir).acted():
-        return (REFUSED if claimed == REFUSED else FAILED_UNCHANGED), "no step that acts was begun"
+        return (claimed if claimed in (REFUSED, NOT_VALID) else FAILED_UNCHANGED), "no step that acts was begun"
     before = read_json(os.path.join(run_dir, "before.json"))
     if before is None:
         return FAILED_NEEDS_HUMAN, "there is no evidence from before to compare with"

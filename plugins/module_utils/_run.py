@@ -58,7 +58,8 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
     os.makedirs(run_dir, mode=0o700, exist_ok=True)
     journal = Journal(run_dir)
     if again and cut_off:
-        journal.write("resumed", by=meta["operator"], cut_off=[step["step"] for step in cut_off["open_steps"]], ended=ended)
+        steps = [step["step"] for step in cut_off["open_steps"]]
+        journal.write("resumed", by=meta["operator"], cut_off=steps, ended=ended)
         for step in cut_off["open_steps"]:
             journal.write("ended", step=step["step"], result="cut off",
                           duration_s=seconds_between(step["at"], cut_off["last_sign"]), commands=[])
@@ -70,7 +71,8 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
     return {"run_id": run_id, "run_dir": run_dir, "resumed": again, "cut_off": cut_off, "ended": ended}
 
 
-def _require_gone(held: dict[str, t.Any], asking: dict[str, t.Any], state: StateDirectory, take_over: str | None) -> None:
+def _require_gone(held: dict[str, t.Any], asking: dict[str, t.Any], state: StateDirectory, take_over: str | None
+                  ) -> None:
     alive = owner_alive(held["controller"], asking)
     if alive is False or (alive is None and take_over == held["run_id"]):
         return

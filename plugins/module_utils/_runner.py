@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from ._errors import Interrupted, Refusal
@@ -49,7 +49,7 @@ class Program:
 
     def line(self) -> str:
         """Return the command as one could type it again; the environment, where secrets live, is not part of it."""
-        return " ".join(shlex.quote(word) for word in self.argv) + (f" > {shlex.quote(self.stdout)}" if self.stdout else "")
+        return shlex.join(self.argv) + (f" > {shlex.quote(self.stdout)}" if self.stdout else "")
 
 
 @dataclass
@@ -76,7 +76,7 @@ class HostRuntime:
             raise Refusal("client_program_missing", program=name, where=self.bin_dir or os.environ.get("PATH", ""))
         return path
 
-    def run(self, program: Program, watch: t.Callable[[], t.Optional[str]] | None = None) -> Finished:
+    def run(self, program: Program, watch: t.Callable[[], str | None] | None = None) -> Finished:
         """Run a program to its end.
 
         ``watch`` is called every fifth of a second; the reason it returns ends the program, as the time limit does.
@@ -102,7 +102,7 @@ class HostRuntime:
 
 
 def _wait(process: subprocess.Popen[bytes], program: Program, began: float,
-          watch: t.Callable[[], t.Optional[str]] | None) -> str:
+          watch: t.Callable[[], str | None] | None) -> str:
     if program.stdin is not None and process.stdin is not None:
         try:
             process.stdin.write(program.stdin)
@@ -125,19 +125,15 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
     """End a program and what it started: a polite signal, five seconds, then one that cannot be refused."""
     if process.poll() is None:
         _signal_group(process.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            pass
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _signal_group(group: int, signum: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(group, signum)
-    except ProcessLookupError:
-        pass
 
 
 def _die_with(parent: int) -> t.Callable[[], None]:

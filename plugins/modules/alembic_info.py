@@ -9,8 +9,8 @@ module: alembic_info
 short_description: Tell where a database stands in its Alembic history
 version_added: 0.1.0
 description:
-  - Reads the recorded revisions by SQL and the revision graph by Alembic's own API inside the application's environment,
-    whatever its C(env.py) prints.
+  - Reads the recorded revisions by SQL and the revision graph by Alembic's own API inside the application's
+    environment, whatever its C(env.py) prints.
   - On request, the ordered path Alembic would walk to a revision and the exact set of revisions that would be recorded
     afterwards.
   - Also reports where a connection made through C(env.py) arrives, and under which limits.
@@ -72,7 +72,7 @@ history_heads:
   elements: str
   returned: success
 unknown_heads:
-  description: Recorded revisions the environment does not know. Its migrations are not the ones the database was built with.
+  description: Recorded revisions the environment does not know; the database was built with other migrations.
   type: list
   elements: str
   returned: success
@@ -83,7 +83,8 @@ overlapping_heads:
   returned: success
 path:
   description:
-    - The revisions Alembic would walk, in its order. V(none) where no destination was asked for or it cannot be reached.
+    - The revisions Alembic would walk, in its order. V(none) where no destination was asked for or it cannot be
+      reached.
   type: list
   elements: dict
   returned: success

@@ -11,8 +11,8 @@ version_added: 0.1.0
 description:
   - Dumps a whole database, named tables, or both, with the server's own C(pg_dump), in one snapshot with the counts and
     fingerprints that describe it.
-  - A backup is a directory with the dump, the manifest C(backup.json), C(SHA256SUMS) and C(RESTORE.txt), the shell commands
-    that restore it. It gets its name only when it has been listed, read back whole, checksummed and fsynced.
+  - A backup is a directory with the dump, the manifest C(backup.json), C(SHA256SUMS) and C(RESTORE.txt), the shell
+    commands that restore it. It gets its name only when it has been listed, read back whole, checksummed and fsynced.
   - A backup that fails, or would eat into the reserve of free disk, leaves nothing, and never touches an earlier one.
 author:
   - the recyclic.rollback maintainers (@recyclic)
@@ -55,7 +55,8 @@ options:
     default: custom
   disk_reserve:
     description:
-      - What must stay free on the file system of O(backups) - bytes, a size such as V(2GiB), or a percentage such as V(5%).
+      - What must stay free on the file system of O(backups) - bytes, a size such as V(2GiB), or a percentage such as
+        V(5%).
     type: str
     default: 5%
   timeout:
@@ -148,7 +149,8 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._runner import H
 
 def backup(module, redact):
     params = module.params
-    wanted = Wanted(params["whole"], tuple(params["tables"]), params["format"], params["disk_reserve"], params["timeout"],
+    wanted = Wanted(params["whole"], tuple(params["tables"]), params["format"], params["disk_reserve"],
+    params["timeout"],
                     params["fingerprint_max_bytes"], params["version_table"], params["version_schema"])
     target, runtime, run_id = target_from(params), HostRuntime(params["pg_bin_dir"]), run_id_of(params["run_dir"])
     if module.check_mode:

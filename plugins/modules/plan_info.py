@@ -9,8 +9,8 @@ module: plan_info
 short_description: Say what undoing a migration would do, before anything is done
 version_added: 0.1.0
 description:
-  - From the live state, read-only - where the database stands, which revisions would be undone and which would be recorded
-    afterwards, and whether that is exactly the migration asked for.
+  - From the live state, read-only - where the database stands, which revisions would be undone and which would be
+    recorded afterwards, and whether that is exactly the migration asked for.
   - A state or a destination without a single, exact meaning is refused with the way out.
   - A migration that is already undone by the version table must be undone by the tables as well.
 author:

@@ -11,8 +11,8 @@ version_added: 0.1.0
 description:
   - Judges how a run ended, writes C(report.json) and C(report.md) from the evidence in its directory, and gives the
     database's lock back.
-  - A failure is called V(failed_unchanged) only when every table and the recorded revisions have been measured again and are
-    as before, or no step that acts was ever begun.
+  - A failure is called V(failed_unchanged) only when every table and the recorded revisions have been measured again
+    and are as before, or no step that acts was ever begun.
 author:
   - the recyclic.rollback maintainers (@recyclic)
 extends_documentation_fragment:
@@ -39,7 +39,7 @@ options:
     description:
       - How the run ended, where it did not fail.
     type: str
-    choices: [rolled_back, already_rolled_back, planned, backed_up, validated, not_valid]
+    choices: [rolled_back, already_rolled_back, planned, backed_up, validated]
   failure:
     description:
       - What failed - C(msg), and C(outcome) and C(problem) as the modules of this collection return them.
@@ -122,14 +122,16 @@ def close(module, redact):
     failure = params["failure"]
     if failure:
         told["failure"] = redact(str(failure.get("msg", "")))
-        outcome, told["rests_on"] = judge_failure(run_dir or "", failure.get("outcome"), lambda: measure(params, target))
+        outcome, told["rests_on"] = judge_failure(run_dir or "", str(failure.get("outcome")),
+                                                  lambda: measure(params, target))
     report = build(run_dir or "", outcome, told, language)
     report["database"] = target.database
-    files = {"report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n", "report.md": markdown(report, language)}
+    files = {"report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
+             "report.md": markdown(report, language)}
     if run_dir:
         for name, content in files.items():
             write_file(os.path.join(run_dir, name), content)
-        StateDirectory(params["state_dir"]).release(target.slug, run_id_of(run_dir))
+        StateDirectory(params["state_dir"]).release(target.slug, report["run_id"])
     return {"changed": False, "report": report, "outcome": outcome, "good": outcome in GOOD,
             "summary": summary(report, language),
             "files": [{"name": name, "content": content} for name, content in files.items()]}
@@ -146,9 +148,8 @@ def measure(params, target):
 def main():
     run(close, {
         "state_dir": {"type": "path", "required": True},
-        "outcome": {"type": "str", "choices": ["rolled_back", "already_rolled_back", "planned", "backed_up", "validated",
-                                               "not_valid"]},
-        "failure": {"type": "dict"},
+        "outcome": {"type": "str", "choices": ["rolled_back", "already_rolled_back", "planned", "backed_up",
+        "validated"]}, "failure": {"type": "dict"},
         "told": {"type": "dict", "default": {}},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
     }, required_one_of=[("outcome", "failure")], mutually_exclusive=[("outcome", "failure")], supports_check_mode=True)

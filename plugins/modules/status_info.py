@@ -53,12 +53,12 @@ RETURN = r"""
 run:
   description:
     - The run that holds the database's lock - C(run_id), C(playbook), C(owner), C(since), whether its controller is
-      C(alive) (V(none) where nobody here can know), and the C(steps) under way with C(alive) for each process. V(none) when
-      the database is free.
+      C(alive) (V(none) where nobody here can know), and the C(steps) under way with C(alive) for each process.
+      V(none) when the database is free.
   type: dict
   returned: success
 sessions:
-  description: Sessions of this collection on the server, with pid, application name, state, seconds and who blocks them.
+  description: Sessions of this collection on the server - pid, application name, state, seconds, who blocks them.
   type: list
   elements: dict
   returned: success
@@ -124,7 +124,8 @@ def status(module, redact):
     except Refusal as refusal:
         found["server"] = redact(say(language, refusal.key, **refusal.facts))
     backup = newest_good(state.backups, target.database)
-    found["backup"] = backup and {"path": backup["path"], "finished_at": backup["finished_at"], "heads": backup["heads"],
+    found["backup"] = backup and {"path": backup["path"], "finished_at": backup["finished_at"], "heads":
+    backup["heads"],
                                   "bytes": sum(entry["bytes"] for entry in backup["files"])}
     names = sorted(os.listdir(state.backups)) if os.path.isdir(state.backups) else []
     found["incomplete_backups"] = [name for name in names if name.startswith(INCOMPLETE)]
@@ -149,7 +150,8 @@ def describe(found, language):
     heads = ", ".join(found["recorded_heads"] or []) or say(language, "none")
     lines.append(say(language, "status_heads", heads=heads) if found["server"] == "up" else found["server"])
     backup, last = found["backup"], found["last_outcome"]
-    lines.append(say(language, "status_backup", **{**backup, "heads": ", ".join(backup["heads"] or [])}) if backup else say(language, "status_no_backup"))
+    lines.append(say(language, "status_backup", **{**backup, "heads": ", ".join(backup["heads"] or [])})
+                 if backup else say(language, "status_no_backup"))
     lines += [say(language, "status_incomplete", name=name) for name in found["incomplete_backups"]]
     if last:
         lines.append(say(language, "status_last", **last))
@@ -163,8 +165,8 @@ def run_under_way(state, target, controller):
         return None
     told = inspect_run(state.run_dir(held["run_id"]))
     return {"run_id": held["run_id"], "playbook": told["meta"].get("playbook", "rollback"), "owner": held["owner"],
-            "since": held["since"], "alive": owner_alive(held["controller"], controller), "last_sign": told["last_sign"],
-            "acted": told["acted"],
+            "since": held["since"], "alive": owner_alive(held["controller"], controller), "last_sign":
+            told["last_sign"], "acted": told["acted"],
             "steps": [{"step": step["step"], "at": step["at"], "pid": step["pid"], "alive": step["alive"]}
                       for step in told["open_steps"]]}
 

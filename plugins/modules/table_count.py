@@ -116,8 +116,8 @@ options:
     default: []
   fingerprint_max_bytes:
     description:
-      - Tables up to this size are fingerprinted when O(everything) is measured. Larger ones are only counted, and estimated
-        from five times this size on, marked C(exact=false).
+      - Tables up to this size are fingerprinted when O(everything) is measured. Larger ones are only counted, and
+        estimated from five times this size on, marked C(exact=false).
     type: int
     default: 1073741824
   version_table:
@@ -261,7 +261,8 @@ def count(module, redact):
         "results": results,
         "passed": passed(results),
         "told": say(params["language"], "not_valid", failed="; ".join(
-            f"{entry['id']} ({entry['expected']}: {entry['observed']})" for entry in results if entry["result"] == "fail")),
+            f"{entry['id']} ({entry['expected']}: {entry['observed']})" for entry in results if entry["result"] ==
+            "fail")),
         "moved": say(params["language"], "moved_since_plan", heads=", ".join(found["heads"] or [])),
     }
 

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# Private to this collection: no promise is made to other importers.
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+
+from ._database import Target
+
+# Settings that hold a list of names: quoting the whole would make one name of it.
+_LISTS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
+
+
+def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
+    """Return RESTORE.txt: the shell commands that restore the backup, with no Ansible, the live database kept."""
+    server, database = manifest["server"], manifest["database"]
+    beside, kept = f"{database}_restored", f"{database}_replaced"
+    quoted = {name: '"' + name.replace('"', '""') + '"' for name in (database, beside, kept)}
+    literal = database.replace("'", "''")
+    exports = [f"export {name}={shlex.quote(str(target.params[key]))}"
+               for name, key in (("PGHOST", "host"), ("PGPORT", "port"), ("PGUSER", "user"), ("PGSSLMODE", "sslmode"),
+                                 ("PGSSLROOTCERT", "sslrootcert")) if key in target.params]
+    whole = [entry for entry in manifest["files"] if entry["scope"] == "database"]
+    lines = [
+        f"# Backup {manifest['backup_id']} of database {database}, taken {manifest['finished_at']}",
+        f"# Recorded revisions: {', '.join(manifest['heads'] or ['none'])}. PostgreSQL {server['server_version']}.",
+        "# Run it as it stands (sh RESTORE.txt) or line by line. The programs ask for the password, or read ~/.pgpass.",
+        "# The role needs CREATEDB and must own the database. Stop what writes to it first.",
+        "set -eu", f"cd {shlex.quote(manifest['path'])}", *exports, "",
+        "# 1. Are the files as they were written?", "sha256sum --check SHA256SUMS", "",
+    ]
+    if not whole:
+        lines += ["# This backup holds single tables only. Restore them into a scratch database, then copy the rows:",
+                  f"# pg_restore --exit-on-error --dbname=SCRATCH {manifest['files'][0]['name']}"]
+        return "\n".join(lines) + "\n"
+    file = whole[0]["name"]
+    create = ["createdb", f"--owner={server['owner']}", f"--encoding={server['encoding']}",
+              f"--lc-collate={server['collate']}", f"--lc-ctype={server['ctype']}", "--template=template0", beside]
+    load = (["pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={beside}", file]
+            if manifest["format"] == "custom" else
+            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={beside}",
+             f"--file={file}"])
+    lines += ["# 2. Restore beside the live database; the first error stops it.", shlex.join(create), shlex.join(load)]
+    for setting in server["settings"] or []:
+        name, _equals, text = setting.partition("=")
+        quoted_text = text if name in _LISTS else "'{}'".format(text.replace("'", "''"))
+        statement = f"ALTER DATABASE {quoted[beside]} SET {name} TO {quoted_text}"
+        lines.append(shlex.join(["psql", "--no-psqlrc", f"--dbname={beside}", f"--command={statement}"]))
+    lines += [f"# Grants on the database itself, to give again where not the default: {server['acl'] or 'default'}", "",
+              "# 3. Compare: each line prints the count; after the # stands what the backup holds."]
+    for table, counted in manifest["tables"].items():
+        schema, _dot, name = table.partition(".")
+        statement = 'SELECT count(*) FROM "{}"."{}"'.format(schema.replace('"', '""'), name.replace('"', '""'))
+        lines.append(shlex.join(["psql", "--no-psqlrc", "-At", f"--dbname={beside}", f"--command={statement}"])
+                     + f"  # {table}: {'' if counted['exact'] else 'about '}{counted['rows']}")
+    lines += ["", f"# 4. Put it in the live one's place. The replaced database is kept as {kept}.",
+              "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=postgres <<'SQL'",
+              f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{literal}';", "BEGIN;",
+              f"ALTER DATABASE {quoted[database]} RENAME TO {quoted[kept]};",
+              f"ALTER DATABASE {quoted[beside]} RENAME TO {quoted[database]};", "COMMIT;", "SQL"]
+    return "\n".join(lines) + "\n"
