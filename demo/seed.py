@@ -92,7 +92,7 @@ def seed_before(cursor: Any, schema: Schema) -> None:
             "created_at": session["opened_at"] + timedelta(minutes=rng.randrange(480)),
             "operator_id": session["operator_id"],
         }
-        own = [new_item(rng, sale["id"]) for _ in range(ITEMS_PER_TWO_SALES // 2 + number % 2)]
+        own = [new_item(rng, sale["id"]) for _count in range(ITEMS_PER_TWO_SALES // 2 + number % 2)]
         sales.append({**sale, "total_amount": sum(item["total_price"] for item in own)})
         items += own
 
@@ -120,7 +120,7 @@ def seed_before(cursor: Any, schema: Schema) -> None:
     lines = [
         new_line(rng, ticket, dom_category_id=rng.choice(list(top.values())))
         for ticket in tickets
-        for _ in range(LINES_PER_TICKET)
+        for _count in range(LINES_PER_TICKET)
     ]
     insert(cursor, schema, "ticket_depot", tickets)
     insert(cursor, schema, "ligne_depot", lines)

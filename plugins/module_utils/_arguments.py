@@ -74,8 +74,7 @@ def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict
                          outcome=problem.outcome)
     except Interrupted as stopped:
         module.fail_json(msg=say(module.params["language"], "interrupted", signal=stopped.signum),
-        problem="interrupted",
-                         facts={"signal": stopped.signum}, outcome=None)
+                         problem="interrupted", facts={"signal": stopped.signum}, outcome=None)
     module.exit_json(**result)
 
 

@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - recyclic.rollback.common
   - recyclic.rollback.alembic
+  - recyclic.rollback.checks
   - recyclic.rollback.common.attributes
   - recyclic.rollback.common.info
 options:
@@ -30,12 +31,6 @@ options:
     description:
       - The full id of the revision to go back to; by default the migration's own parent.
     type: str
-  checks:
-    description:
-      - The checks that tell the state of the tables; the options are those of M(recyclic.rollback.table_count).
-    type: list
-    elements: dict
-    default: []
   concerned:
     description:
       - The migration's own tables. What it put there is what a rollback is there to remove.

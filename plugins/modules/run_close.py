@@ -148,8 +148,9 @@ def measure(params, target):
 def main():
     run(close, {
         "state_dir": {"type": "path", "required": True},
-        "outcome": {"type": "str", "choices": ["rolled_back", "already_rolled_back", "planned", "backed_up",
-        "validated"]}, "failure": {"type": "dict"},
+        "outcome": {"type": "str",
+                    "choices": ["rolled_back", "already_rolled_back", "planned", "backed_up", "validated"]},
+        "failure": {"type": "dict"},
         "told": {"type": "dict", "default": {}},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
     }, required_one_of=[("outcome", "failure")], mutually_exclusive=[("outcome", "failure")], supports_check_mode=True)

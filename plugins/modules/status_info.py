@@ -124,8 +124,7 @@ def status(module, redact):
     except Refusal as refusal:
         found["server"] = redact(say(language, refusal.key, **refusal.facts))
     backup = newest_good(state.backups, target.database)
-    found["backup"] = backup and {"path": backup["path"], "finished_at": backup["finished_at"], "heads":
-    backup["heads"],
+    found["backup"] = backup and {**{key: backup[key] for key in ("path", "finished_at", "heads")},
                                   "bytes": sum(entry["bytes"] for entry in backup["files"])}
     names = sorted(os.listdir(state.backups)) if os.path.isdir(state.backups) else []
     found["incomplete_backups"] = [name for name in names if name.startswith(INCOMPLETE)]

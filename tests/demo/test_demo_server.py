@@ -166,7 +166,7 @@ def test_without_root_there_is_no_other_account(monkeypatch: pytest.MonkeyPatch,
 
 def test_two_starts_at_once_make_one_server(home: Path) -> None:
     argv = [sys.executable, str(PROGRAM), "start", "--dir", str(home)]
-    both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _count in range(2)]
     first, second = (process.communicate(timeout=60)[0] for process in both)
     assert first == second and json.loads(first)["running"] is True
 
