@@ -199,14 +199,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Arrêté par le signal {signal} ; le travail en cours a d'abord été terminé."),
     # What the operator reads before and between the phases
     "notice_resumed": (
-        "Run {run_id} was cut off during: {steps}. Still at work and ended now: {ended}. It goes on from the true state of "
+        "Run {run_id} was cut off at: {steps}. Still at work and ended now: {ended}. It goes on from the true state of "
         "the database.",
-        "Le run {run_id} a été coupé pendant : {steps}. Encore au travail et arrêté maintenant : {ended}. Il reprend d'après "
+        "Le run {run_id} a été coupé à : {steps}. Encore au travail et arrêté maintenant : {ended}. Il reprend d'après "
         "l'état réel de la base."),
     "notice_cut_off": (
-        "Run {run_id} was cut off during: {steps}. Still at work and ended now: {ended}. It wanted something else; this is "
+        "Run {run_id} was cut off at: {steps}. Still at work and ended now: {ended}. It wanted something else; this is "
         "a new run.",
-        "Le run {run_id} a été coupé pendant : {steps}. Encore au travail et arrêté maintenant : {ended}. Il voulait autre "
+        "Le run {run_id} a été coupé à : {steps}. Encore au travail et arrêté maintenant : {ended}. Il voulait autre "
         "chose ; ceci est un nouveau run."),
     "plan_where": (
         "Database {database} records {from_heads}; afterwards {to_heads}.",
@@ -251,7 +251,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
                    "Contrôles : {passed} réussis, {failed} en échec, {other} autres"),
     "sum_backup": ("Backup: {path} ({bytes} bytes, read back whole; not yet restored and compared)",
                    "Sauvegarde : {path} ({bytes} octets, relue en entier ; pas encore restaurée ni comparée)"),
-    "sum_resumed": ("Taken up after a cut during: {steps}", "Repris après une coupure pendant : {steps}"),
+    "sum_resumed": ("Taken up after a cut at: {steps}", "Repris après une coupure à : {steps}"),
     "sum_report": ("Report: {path}", "Rapport : {path}"),
     "sum_next": ("Next: {next}", "Ensuite : {next}"),
     "next_rolled_back": (

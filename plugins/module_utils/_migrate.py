@@ -11,8 +11,8 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
-from ._alembic import Environment, Sight, partial_move, prefix_of, require_same_place
-from ._database import Limits, Target, backends, describe_sessions, end_backends
+from ._alembic import Environment, Sight, partial_move, prefix_of
+from ._database import Limits, backends, describe_sessions, end_backends
 from ._errors import Problem, Refusal
 from ._runner import Finished
 
@@ -57,7 +57,7 @@ def predict(sight: Sight, recorded: list[str], direction: str, revision: str) ->
     return Move(direction, revision, recorded, sorted(heads(recorded, sight.path)), sight.path)
 
 
-def perform(move: Move, environment: Environment, target: Target, control: t.Any, sight: Sight, limits: Limits,
+def perform(move: Move, environment: Environment, control: t.Any, sight: Sight, limits: Limits,
             run_id: str | None, retries: int, retry_delay_s: float) -> None:
     """Make the movement, and prove it by the set of recorded revisions.
 
@@ -65,7 +65,6 @@ def perform(move: Move, environment: Environment, target: Target, control: t.Any
     the program. Raises Problem with the state as measured.
     """
     name = prefix_of(run_id)
-    require_same_place(sight, control, target, name)
     began = time.monotonic()
 
     def watch() -> None:

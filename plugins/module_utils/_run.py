@@ -58,9 +58,9 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
     os.makedirs(run_dir, mode=0o700, exist_ok=True)
     journal = Journal(run_dir)
     if again and cut_off:
-        steps = [step["step"] for step in cut_off["open_steps"]]
-        journal.write("resumed", by=meta["operator"], cut_off=steps, ended=ended)
-        for step in cut_off["open_steps"]:
+        journal.write("resumed", by=meta["operator"], cut_off=cut_off["at"], ended=ended)
+        # One that was asked to end has said so itself.
+        for step in journal.open_steps():
             journal.write("ended", step=step["step"], result="cut off",
                           duration_s=seconds_between(step["at"], cut_off["last_sign"]), commands=[])
         meta = {**meta, "started_at": cut_off["meta"]["started_at"]}
@@ -89,12 +89,17 @@ def _same_wish(old: dict[str, t.Any], new: dict[str, t.Any]) -> bool:
 
 
 def inspect_run(run_dir: str) -> dict[str, t.Any]:
-    """Return what a run directory tells: ``{run_id, meta, open_steps, acted, reported, last_sign}``."""
+    """Return what a run directory tells: ``{run_id, meta, open_steps, at, acted, reported, last_sign}``.
+
+    ``at`` names the steps under way when it was last seen, or the last one that ended.
+    """
     journal = Journal(run_dir)
+    lines, open_steps = journal.lines(), journal.open_steps()
+    ended = [line["step"] for line in lines if line["event"] == "ended"][-1:]
     return {"run_id": os.path.basename(run_dir), "meta": read_json(os.path.join(run_dir, META)) or {},
-            "open_steps": journal.open_steps(), "acted": journal.acted(),
+            "open_steps": open_steps, "at": [step["step"] for step in open_steps] or ended, "acted": journal.acted(),
             "reported": os.path.exists(os.path.join(run_dir, REPORT)) or any(
-                line["event"] == "abandoned" for line in journal.lines()),
+                line["event"] == "abandoned" for line in lines),
             "last_sign": last_sign(run_dir) or now()}
 
 

@@ -123,6 +123,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import 
     environment_from,
     prefix_of,
     renders_nothing,
+    require_same_place,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import (
@@ -149,12 +150,15 @@ def migrate(module, redact):
         if module.check_mode or module._diff:
             result["sql"] = environment.render(move.path, direction) if move.path else {}
             result["diff"] = diff(move, result["sql"], sight.probe["version_table"])
-        if module.check_mode or not move.path:
+        if not move.path:
+            return result
+        require_same_place(sight, control, target, prefix_of(run_id))
+        if module.check_mode:
             return result
         with advisory_lock(control), Journal(params["run_dir"]).step(f"alembic_{direction}", acts=True) as step:
             step.facts["revision"] = revision
             try:
-                perform(move, environment, target, control, sight, limits, run_id, params["retries"],
+                perform(move, environment, control, sight, limits, run_id, params["retries"],
                         params["retry_delay"])
             finally:
                 step.commands += [redact(line) for line in environment.commands]

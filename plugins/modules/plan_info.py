@@ -113,7 +113,11 @@ plan:
 
 import os
 
-from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import environment_from, prefix_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import (
+    environment_from,
+    prefix_of,
+    require_same_place,
+)
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import check_spec, judge, take_evidence
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import (
@@ -146,11 +150,12 @@ def lenient(check, concerned):
 def plan(module, redact):
     params = module.params
     run_id, target = run_id_of(params["run_dir"]), target_from(params)
+    limits = Limits(params["lock_timeout"], params["statement_timeout"])
     with Journal(params["run_dir"]).step("plan") as step, target.open(
-            session_name(run_id, "plan"), autocommit=False) as connection:
-        sight = environment_from(params, redact).look(
-            prefix_of(run_id), Limits(params["lock_timeout"], params["statement_timeout"]), "downgrade",
-            params["migration"], params["to_revision"])
+            session_name(run_id, "plan"), limits, autocommit=False) as connection:
+        sight = environment_from(params, redact).look(prefix_of(run_id), limits, "downgrade", params["migration"],
+                                                      params["to_revision"])
+        require_same_place(sight, connection, target, prefix_of(run_id))
         recorded = sight.heads(connection)
         connection.rollback()
         chosen = goal(sight.graph, recorded, params["migration"], params["to_revision"], sight.path, sight.path_error)

@@ -135,7 +135,7 @@ def notice(begun, language):
         return ""
     nothing = say(language, "none")
     return say(language, "notice_resumed" if begun["resumed"] else "notice_cut_off", run_id=cut_off["run_id"],
-               steps=", ".join(step["step"] for step in cut_off["open_steps"]) or nothing,
+               steps=", ".join(cut_off["at"]) or nothing,
                ended=", ".join(begun["ended"]) or nothing)
 
 
