@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import typing as t
 from dataclasses import dataclass, field
@@ -146,10 +147,10 @@ def environment_from(params: t.Mapping[str, t.Any], redact: Redactor) -> Environ
 
 def renders_nothing(text: str, version_table: str) -> bool:
     """Tell whether rendered SQL holds no statement besides the transaction and the version row."""
+    bookkeeping = re.compile(rf'(UPDATE|DELETE FROM|INSERT INTO) ("?[^" ]+"?\.)?"?{re.escape(version_table)}"? ')
     lines = [line.strip() for line in text.splitlines()]
-    acts = [line for line in lines if line and not line.startswith("--") and line not in ("BEGIN;", "COMMIT;")
-            and version_table not in line]
-    return not acts
+    return all(not line or line.startswith("--") or line in ("BEGIN;", "COMMIT;") or bookkeeping.match(line)
+               for line in lines)
 
 
 def listening_sockets() -> list[str]:

@@ -28,11 +28,13 @@ def downgrade_kind(module):
     """Say from its source what a downgrade is: implemented, empty?, raises, or unknown."""
     try:
         function = ast.parse(textwrap.dedent(inspect.getsource(module.downgrade))).body[0]
-        body = function.body if isinstance(function, ast.FunctionDef) else []
     except (AttributeError, OSError, TypeError, SyntaxError, IndexError):
         return "unknown"
-    acts = [node for node in body if not isinstance(node, ast.Pass)
-            and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
+    if not isinstance(function, ast.FunctionDef):
+        return "unknown"
+    # A constant on a line of its own is a docstring or an ellipsis; a return without one gives None.
+    acts = [node for node in function.body if not isinstance(node, ast.Pass)
+            and not (isinstance(node, (ast.Expr, ast.Return)) and isinstance(node.value, (ast.Constant, type(None))))]
     if not acts:
         return "empty?"
     return "raises" if isinstance(acts[0], ast.Raise) else "implemented"

@@ -227,7 +227,7 @@ def _verify(runtime: HostRuntime, path: str, kind: str, tables: t.Iterable[str])
         with open(path, "rb") as stream:
             stream.seek(max(0, os.path.getsize(path) - 4096))
             if _PLAIN_TRAILER not in stream.read():
-                raise Problem("backup_not_whole", file=os.path.basename(path), error="no closing line")
+                raise Problem("backup_cut_short", file=os.path.basename(path))
         return
     listed = runtime.run(Program([runtime.client("pg_restore"), "--list", path]))
     missing = [table for table in tables if f" TABLE DATA {table.replace('.', ' ', 1)} " not in listed.stdout]

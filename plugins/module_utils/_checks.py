@@ -13,6 +13,7 @@ from ._counts import differences, measure, qualified, settle, survey
 from ._database import identity, recorded_heads, rows
 from ._errors import Refusal
 from ._evidence import now
+from ._messages import say
 
 Check = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
@@ -42,7 +43,7 @@ def take_evidence(connection: t.Any, checks: t.Sequence[Check], fingerprint_max_
     """
     duplicates = {check["id"] for check in checks if sum(other["id"] == check["id"] for other in checks) > 1}
     if duplicates:
-        raise Refusal("check_unreadable", check=", ".join(sorted(duplicates)), error="two checks share this id")
+        raise Refusal("checks_share_id", ids=", ".join(sorted(duplicates)))
     rows(connection, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     places = {check["id"]: qualified(connection, check["table"]) for check in checks}
     heads = recorded_heads(connection, version_table, version_schema)
@@ -59,61 +60,74 @@ def take_evidence(connection: t.Any, checks: t.Sequence[Check], fingerprint_max_
 
 
 def judge(checks: t.Sequence[Check], evidence: dict[str, t.Any], expectation: str, baseline: dict[str, t.Any] | None,
-          accepted: t.Collection[str]) -> list[Result]:
+          accepted: t.Collection[str], language: str = "en") -> list[Result]:
     """Judge each check that applies to an expectation: ``{id, expected, observed, result, severity}``.
 
     ``result`` is ``pass``, ``fail``, ``warn`` (a failure that was declared to be no more) or ``skip`` (nothing to
-    compare with).
+    compare with). ``expected`` and ``observed`` are words for the operator.
     """
     found = []
     for check in checks:
         if check["expectation"] in ("any", expectation):
-            expected, observed, passed = _judge(check, evidence["checks"][check["id"]], baseline, accepted)
+            expected, observed, passed = _judge(check, evidence["checks"][check["id"]], baseline, accepted, language)
             result = "skip" if passed is None else "pass" if passed else check["severity"]
             found.append({"id": check["id"], "expected": expected, "observed": observed, "result": result,
                           "severity": check["severity"]})
     return found
 
 
-def _judge(check: Check, measured: dict[str, t.Any], baseline: dict[str, t.Any] | None, accepted: t.Collection[str]
-           ) -> tuple[str, str, bool | None]:
-    bounds = [(check["rows"], "{} rows", int.__eq__), (check["min_rows"], "at least {} rows", int.__ge__),
-              (check["max_rows"], "at most {} rows", int.__le__)]
-    wanted = [text.format(bound) for bound, text, _test in bounds if bound is not None]
+def _judge(check: Check, measured: dict[str, t.Any], baseline: dict[str, t.Any] | None, accepted: t.Collection[str],
+           language: str) -> tuple[str, str, bool | None]:
+    bounds = [(check["rows"], say(language, "check_rows", rows=check["rows"]), int.__eq__),
+              (check["min_rows"], say(language, "check_at_least", rows=check["min_rows"]), int.__ge__),
+              (check["max_rows"], say(language, "check_at_most", rows=check["max_rows"]), int.__le__)]
+    wanted = [words for bound, words, _test in bounds if bound is not None]
+    present = ", ".join(wanted) or say(language, "check_present")
     if not measured["present"]:
         passed = check["absent"] == "pass" or (
             check["absent"] == "accepted" and f"drop-table:{check['table']}" in accepted)
-        return " and ".join(wanted) or "present", "absent", passed
-    passed = all(test(measured["rows"], bound) for bound, _text, test in bounds if bound is not None)
+        return present, say(language, "check_absent"), passed
+    passed = all(test(measured["rows"], bound) for bound, _words, test in bounds if bound is not None)
+    observed = say(language, "check_rows", rows=measured["rows"])
     if not check["unchanged"]:
-        return " and ".join(wanted) or "present", f"{measured['rows']} rows", passed
+        return present, observed, passed
     before = (baseline or {}).get("checks", {}).get(check["id"])
     if not before or not before["present"]:
         # Without an earlier measure only the bounds can be judged, and without bounds nothing.
-        return " and ".join([*wanted, "unchanged"]), f"{measured['rows']} rows", passed if wanted else None
+        return ", ".join([*wanted, say(language, "check_unchanged")]), observed, passed if wanted else None
     same = (before["rows"], before["fingerprint"]) == (measured["rows"], measured["fingerprint"])
-    observed = f"{measured['rows']} rows" if same or before["rows"] != measured["rows"] else (
-        f"{measured['rows']} rows, other content")
-    return " and ".join([*wanted, f"the same {before['rows']} rows"]), observed, passed and same
+    if not same and before["rows"] == measured["rows"]:
+        observed = say(language, "check_other_content", rows=measured["rows"])
+    return ", ".join([*wanted, say(language, "check_same", rows=before["rows"])]), observed, passed and same
 
 
-def judge_heads(evidence: dict[str, t.Any], expected: t.Sequence[str]) -> Result:
+def judge_heads(evidence: dict[str, t.Any], expected: t.Sequence[str], language: str = "en") -> Result:
     """Judge the recorded revisions against the whole expected set."""
     observed = evidence["heads"] or []
-    return {"id": "recorded-revisions", "expected": ", ".join(sorted(expected)) or "none",
-            "observed": ", ".join(sorted(observed)) or "none",
+    nothing = say(language, "none")
+    return {"id": "recorded-revisions", "expected": ", ".join(sorted(expected)) or nothing,
+            "observed": ", ".join(sorted(observed)) or nothing,
             "result": "pass" if sorted(observed) == sorted(expected) else "fail", "severity": "fail"}
 
 
-def judge_other_tables(evidence: dict[str, t.Any], baseline: dict[str, t.Any], concerned: t.Collection[str]) -> Result:
+def judge_other_tables(evidence: dict[str, t.Any], baseline: dict[str, t.Any], concerned: t.Collection[str],
+                       language: str = "en") -> Result:
     """Judge that every table the migration does not concern holds what it held."""
     changed = differences(baseline["tables"], evidence["tables"], concerned)
-    counted = [name for name in baseline["tables"] if name not in concerned]
-    observed = "; ".join(f"{entry['table']}: {entry['how']} ({entry['before']} -> {entry['after']} rows)"
-                         for entry in changed)
-    return {"id": "other-tables-unchanged", "expected": f"{len(counted)} tables unchanged",
-            "observed": observed or f"{len(counted)} tables unchanged",
+    compared = [name for name in set(baseline["tables"]) & set(evidence["tables"]) - set(concerned)
+                if baseline["tables"][name]["exact"] and evidence["tables"][name]["exact"]]
+    estimated = sorted(set(evidence["tables"]) - set(compared) - set(concerned))
+    unchanged = say(language, "check_tables_unchanged", tables=len(compared))
+    if estimated and not changed:
+        unchanged += say(language, "rests_on_estimates", tables=", ".join(estimated))
+    return {"id": "other-tables-unchanged", "expected": unchanged,
+            "observed": "; ".join(told(entry, language) for entry in changed) or unchanged,
             "result": "fail" if changed else "pass", "severity": "fail"}
+
+
+def told(difference: dict[str, t.Any], language: str) -> str:
+    """Return one difference between two measures in words."""
+    return say(language, "difference_" + difference["how"], **difference)
 
 
 def concerned_tables(names: t.Iterable[str], version_table: str, version_schema: str | None) -> set[str]:

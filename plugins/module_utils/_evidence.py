@@ -65,7 +65,7 @@ def write_file(path: str, text: str) -> None:
         if os.path.exists(aside):
             os.unlink(aside)
         raise
-    fsync_directory(os.path.dirname(path))
+    fsync_directory(os.path.dirname(path) or ".")
 
 
 def write_json(path: str, content: t.Any) -> None:
@@ -78,7 +78,7 @@ def read_json(path: str) -> t.Any:
     try:
         with open(path, encoding="utf-8") as stream:
             return json.load(stream)
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 
 
@@ -136,9 +136,12 @@ class Journal:
         if self.path is None:
             return
         line = json.dumps({"at": now(), "event": event, **facts}, default=str, ensure_ascii=False)
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            os.write(handle, (line + "\n").encode())
+            size = os.fstat(handle).st_size
+            # A line that a crash cut short must not swallow this one.
+            torn = size and os.pread(handle, 1, size - 1) != b"\n"
+            os.write(handle, (("\n" if torn else "") + line + "\n").encode())
             os.fsync(handle)
         finally:
             os.close(handle)

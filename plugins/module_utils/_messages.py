@@ -169,9 +169,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "alembic {direction} {revision} a rendu 0, mais la base porte {after} au lieu de {predicted}. Regardez avant toute "
         "autre chose : ansible-playbook status.yml"),
     "not_above": (
-        "{revision} is not {side} the recorded revisions {recorded}: alembic {direction} has nothing to do there. "
+        "{revision} is not below the recorded revisions {recorded}: alembic {direction} has nothing to do there. "
         "See the history: alembic history",
-        "{revision} n'est pas {side} des révisions inscrites {recorded} : alembic {direction} n'y a rien à faire. "
+        "{revision} n'est pas en dessous des révisions inscrites {recorded} : alembic {direction} n'y a rien à faire. "
         "Voyez l'historique : alembic history"),
     "backup_failed": (
         "The backup failed while writing {file}: {error}. Nothing of it was kept, and no earlier backup was touched.",
@@ -180,6 +180,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{file} was written but does not read back whole: {error}. Nothing of it was kept; check the disk and start again.",
         "{file} a été écrit mais ne se relit pas en entier : {error}. Rien n'en a été gardé ; vérifiez le disque et "
         "recommencez."),
+    "backup_cut_short": (
+        "{file} was written but its closing line is missing: the dump was cut short. Nothing of it was kept; check the "
+        "disk and start again.",
+        "{file} a été écrit mais sa dernière ligne manque : la sauvegarde a été coupée. Rien n'en a été gardé ; vérifiez "
+        "le disque et recommencez."),
     "table_absent": (
         "Table {table} does not exist in database {database}. Correct rollback_backup_tables.",
         "La table {table} n'existe pas dans la base {database}. Corrigez rollback_backup_tables."),
@@ -191,9 +196,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "baseline_missing": (
         "{path} holds no evidence to compare with. Take it first, or drop 'unchanged' from the checks.",
         "{path} ne contient aucune mesure à comparer. Prenez-la d'abord, ou retirez « unchanged » des contrôles."),
-    "check_unreadable": (
-        "Check {check} is not usable: {error}.",
-        "Le contrôle {check} est inutilisable : {error}."),
+    "checks_share_id": (
+        "Several of rollback_checks have the id {ids}. Give each its own.",
+        "Plusieurs des rollback_checks ont l'identifiant {ids}. Donnez à chacun le sien."),
     "interrupted": (
         "Stopped by signal {signal}; the work under way was ended first.",
         "Arrêté par le signal {signal} ; le travail en cours a d'abord été terminé."),
@@ -245,6 +250,31 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "outcome_planned": ("planned, nothing changed", "planifié, rien n'a changé"),
     "sum_outcome": ("Outcome: {outcome} ({text}) - database {database}", "Résultat : {outcome} ({text}) - base {database}"),
     "sum_why": ("Why: {reason}", "Pourquoi : {reason}"),
+    "sum_measured": ("Measured: {rests_on}", "Mesuré : {rests_on}"),
+    "sum_check": ("  {result}: {id} is {observed}, expected {expected}", "  {result} : {id} vaut {observed}, attendu {expected}"),
+    "check_rows": ("{rows} rows", "{rows} lignes"),
+    "check_at_least": ("at least {rows} rows", "au moins {rows} lignes"),
+    "check_at_most": ("at most {rows} rows", "au plus {rows} lignes"),
+    "check_present": ("present", "présente"),
+    "check_absent": ("absent", "absente"),
+    "check_unchanged": ("unchanged", "inchangée"),
+    "check_same": ("the same {rows} rows", "les mêmes {rows} lignes"),
+    "check_other_content": ("{rows} rows, other content", "{rows} lignes, autre contenu"),
+    "check_tables_unchanged": ("{tables} tables unchanged", "{tables} tables inchangées"),
+    "difference_gone": ("{table}: gone (it held {before} rows)", "{table} : disparue (elle avait {before} lignes)"),
+    "difference_new": ("{table}: new ({after} rows)", "{table} : nouvelle ({after} lignes)"),
+    "difference_rows": ("{table}: {before} rows became {after}", "{table} : {before} lignes sont devenues {after}"),
+    "difference_content": ("{table}: other content in its {after} rows", "{table} : autre contenu dans ses {after} lignes"),
+    "rests_on_nothing_begun": ("no step that acts was begun", "aucune étape qui agit n'a été commencée"),
+    "rests_on_no_evidence": ("there is no evidence from before to compare with",
+                             "il n'y a aucune mesure d'avant à laquelle comparer"),
+    "rests_on_no_measure": ("the database could not be measured: {error}", "la base n'a pas pu être mesurée : {error}"),
+    "rests_on_heads": ("recorded revisions {before} became {after}",
+                       "les révisions inscrites {before} sont devenues {after}"),
+    "rests_on_same": ("recorded revisions and {tables} tables are as before",
+                      "les révisions inscrites et {tables} tables sont comme avant"),
+    "rests_on_estimates": ("; too large to be measured exactly: {tables}",
+                           " ; trop grandes pour une mesure exacte : {tables}"),
     "sum_route": ("Route: {route}, from {from_heads} to {to_heads}", "Voie : {route}, de {from_heads} à {to_heads}"),
     "sum_outage": ("Outage: {outage} s; whole run: {duration} s", "Interruption : {outage} s ; durée totale : {duration} s"),
     "sum_checks": ("Checks: {passed} passed, {failed} failed, {other} other",
@@ -303,9 +333,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "label_restore": ("How to restore the backup by hand: {path}", "Comment restaurer la sauvegarde à la main : {path}"),
     "not_given": ("not given", "non précisé"),
     "none": ("none", "aucune"),
-    "run_dir_missing": (
-        "There is no run in {path}. Start again with rollback.yml.",
-        "Il n'y a pas de run dans {path}. Recommencez avec rollback.yml."),
 }
 
 

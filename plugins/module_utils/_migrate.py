@@ -48,7 +48,7 @@ def predict(sight: Sight, recorded: list[str], direction: str, revision: str) ->
     if there:
         return Move(direction, revision, recorded, recorded, [])
     if direction == "downgrade" and revision not in applied:
-        raise Refusal("not_above", revision=revision, side="below", recorded=", ".join(recorded) or "-",
+        raise Refusal("not_above", revision=revision, recorded=", ".join(recorded) or "-",
                       direction=direction)
     if not sight.path:
         raise Refusal("path_ambiguous", target=revision, recorded=", ".join(recorded) or "-",

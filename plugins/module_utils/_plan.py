@@ -69,7 +69,7 @@ def goal(graph: Graph, recorded: t.Sequence[str], migration: str, to_revision: s
     left = graph.heads_after_downgrade(recorded, path)
     # What Alembic would walk must undo the migration, and touch nothing that does not stand on the target.
     stray = [revision for revision in path if target not in graph.ancestors(revision) - {revision}]
-    if migration not in path or stray or target not in graph.ancestors(*left):
+    if migration not in path or stray or target not in graph.ancestors(*left) or graph.overlapping(sorted(left)):
         raise Refusal("path_ambiguous", target=target, recorded=", ".join(recorded), error=", ".join(stray) or "-")
     return Goal(target, APPLIED, tuple(path), tuple(sorted(left)))
 

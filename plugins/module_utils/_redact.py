@@ -11,19 +11,21 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MASK = "********"
 
-# The password of any URL, whoever printed it: scheme://user:PASSWORD@host. Greedy up to the last @ of the
-# authority, because a password may hold an unescaped one.
-_URL_PASSWORD = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@]*:)([^\s/]+)(@)")
-# A password with an unescaped slash ends the authority early; the keyword form is the other spelling of a DSN.
-_DSN_PASSWORD = re.compile(r"((?:^|[\s'\"])password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s'\"]+)", re.IGNORECASE)
+# The password of any URL, whoever printed it: scheme://user:PASSWORD@host. Greedy up to the last @ of the word, because
+# drivers accept passwords and users with an unescaped one, or with a slash; masking too much gives nothing away.
+_URL_PASSWORD = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/]*:)(\S+)(@)")
+_QUERY_PASSWORD = re.compile(r"([?&](?:ssl)?password=)([^&\s]+)()", re.IGNORECASE)
+# The keyword form is the other spelling of a connection string.
+_DSN_PASSWORD = re.compile(r"((?:^|[\s'\"])password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s'\"]+)()", re.IGNORECASE)
 _SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH", re.IGNORECASE)
 
 
 def url_passwords(text: str) -> set[str]:
     """Return the passwords of the URLs in a text, each as written and percent-decoded."""
     found = set()
-    for match in _URL_PASSWORD.finditer(text):
-        found |= {match.group(2), unquote(match.group(2)), unquote_plus(match.group(2))}
+    for pattern in (_URL_PASSWORD, _QUERY_PASSWORD):
+        for match in pattern.finditer(text):
+            found |= {match.group(2), unquote(match.group(2)), unquote_plus(match.group(2))}
     return found
 
 
@@ -58,5 +60,6 @@ class Redactor:
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
-        text = _URL_PASSWORD.sub(r"\1" + MASK + r"\3", text)
-        return _DSN_PASSWORD.sub(r"\1" + MASK, text)
+        for pattern in (_URL_PASSWORD, _QUERY_PASSWORD, _DSN_PASSWORD):
+            text = pattern.sub(r"\1" + MASK + r"\3", text)
+        return text

@@ -10,39 +10,48 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ._checks import told
 from ._counts import differences
-from ._errors import FAILED_NEEDS_HUMAN, FAILED_UNCHANGED, REFUSED
+from ._errors import FAILED_NEEDS_HUMAN, FAILED_UNCHANGED, REFUSED, Problem
 from ._evidence import Journal, new_run_id, now, read_json, seconds_between
 from ._messages import say
 from ._run import META
 
+# The summary fits one screen: with more checks than this, only those that did not pass are named.
+SHOWN_CHECKS = 8
 NOT_VALID = "not_valid"
 GOOD = ("rolled_back", "already_rolled_back", "planned", "backed_up", "validated")
 
 
-def judge_failure(run_dir: str, claimed: str, measure: t.Callable[[], dict[str, t.Any]]) -> tuple[str, str]:
-    """Return the outcome of a run that failed, and what that rests on.
+def judge_failure(run_dir: str, claimed: str, measure: t.Callable[[], dict[str, t.Any]], language: str = "en"
+                  ) -> tuple[str, str]:
+    """Return the outcome of a run that failed, and what that rests on, in words.
 
     Where no step of ours began to act, nothing of ours can have changed the database. Otherwise ``measure`` reads it
     again and every table is compared with the evidence from before.
     """
     if not Journal(run_dir).acted():
-        return (claimed if claimed in (REFUSED, NOT_VALID) else FAILED_UNCHANGED), "no step that acts was begun"
+        outcome = claimed if claimed in (REFUSED, NOT_VALID) else FAILED_UNCHANGED
+        return outcome, say(language, "rests_on_nothing_begun")
     before = read_json(os.path.join(run_dir, "before.json"))
     if before is None:
-        return FAILED_NEEDS_HUMAN, "there is no evidence from before to compare with"
+        return FAILED_NEEDS_HUMAN, say(language, "rests_on_no_evidence")
     try:
         after = measure()
     except Exception as error:  # pylint: disable=broad-except
         # Whatever keeps us from measuring, an unmeasured database is not called unchanged.
-        return FAILED_NEEDS_HUMAN, f"the database could not be measured: {error}"
+        reason = say(language, error.key, **error.facts) if isinstance(error, Problem) else str(error)
+        return FAILED_NEEDS_HUMAN, say(language, "rests_on_no_measure", error=reason)
     if after["heads"] != before["heads"]:
-        return FAILED_NEEDS_HUMAN, f"recorded revisions {before['heads']} became {after['heads']}"
+        return FAILED_NEEDS_HUMAN, say(language, "rests_on_heads", before=", ".join(before["heads"] or []),
+                                       after=", ".join(after["heads"] or []))
     changed = differences(before["tables"], after["tables"])
     if changed:
-        return FAILED_NEEDS_HUMAN, "; ".join(f"{entry['table']}: {entry['before']} -> {entry['after']} rows"
-                                             for entry in changed)
-    return FAILED_UNCHANGED, f"recorded revisions and {len(after['tables'])} tables are as before"
+        return FAILED_NEEDS_HUMAN, "; ".join(told(entry, language) for entry in changed)
+    exact = [name for name, measured in after["tables"].items() if measured["exact"]]
+    estimated = sorted(set(after["tables"]) - set(exact))
+    rest = say(language, "rests_on_estimates", tables=", ".join(estimated)) if estimated else ""
+    return FAILED_UNCHANGED, say(language, "rests_on_same", tables=len(exact)) + rest
 
 
 def steps_of(journal: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
@@ -53,7 +62,8 @@ def steps_of(journal: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
             steps.append({"name": line["step"], "started_at": line["at"], "duration_s": None, "result": "under way",
                           "commands": []})
         elif line["event"] == "ended":
-            step = next(step for step in reversed(steps) if step["name"] == line["step"])
+            nothing: dict[str, t.Any] = {}
+            step = next((step for step in reversed(steps) if step["name"] == line["step"]), nothing)
             step.update(duration_s=line["duration_s"], result=line["result"], commands=line["commands"])
     return steps
 
@@ -64,14 +74,16 @@ def outage(journal: t.Sequence[dict[str, t.Any]]) -> float:
     ended = [line["at"] for line in journal if line["event"] == "ended" and (
         line["step"] in ("before", "after") or line["step"].startswith("alembic_"))]
     acted = any(line.get("acts") for line in journal)
-    return seconds_between(begun[-1], ended[-1]) if begun and ended and acted else 0.0
+    return seconds_between(begun[0], ended[-1]) if begun and ended and acted else 0.0
 
 
-def build(run_dir: str, outcome: str, told: dict[str, t.Any], language: str) -> dict[str, t.Any]:
-    """Return ``report.json``: everything the run directory tells, and what the operator told."""
-    evidence = {name: read_json(os.path.join(run_dir, f"{name}.json")) or {} for name in
-                ("plan", "before", "backup", "after")}
-    meta = read_json(os.path.join(run_dir, META)) or {}
+def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) -> dict[str, t.Any]:
+    """Return ``report.json``: everything the run directory tells, and what the operator gave."""
+    def read(name: str) -> dict[str, t.Any]:
+        return (run_dir and read_json(os.path.join(run_dir, name))) or {}
+
+    evidence = {name: read(f"{name}.json") for name in ("plan", "before", "backup", "after")}
+    meta = read(META)
     journal = Journal(run_dir).lines()
     finished = now()
     plan, backup = evidence["plan"], evidence["backup"]
@@ -84,7 +96,7 @@ def build(run_dir: str, outcome: str, told: dict[str, t.Any], language: str) -> 
         "run_id": meta.get("run_id") or new_run_id(),
         "playbook": meta.get("playbook"),
         "outcome": outcome,
-        "outcome_rests_on": told.get("rests_on", ""),
+        "outcome_rests_on": given.get("rests_on", ""),
         "route": "alembic" if outcome == "rolled_back" else None,
         "routes_tried": [{"route": "alembic", "result": line["result"], "reason": line.get("reason", ""),
                           "attempts": line.get("attempts"), "blockers": line.get("blockers", [])} for line in tried],
@@ -93,12 +105,12 @@ def build(run_dir: str, outcome: str, told: dict[str, t.Any], language: str) -> 
         "from_heads": plan.get("from_heads", evidence["before"].get("heads", [])),
         "to_heads": after_heads if outcome != "refused" else plan.get("from_heads", []),
         "goal_heads": plan.get("to_heads", []),
-        "reason": told.get("reason", ""),
-        "impact": told.get("impact", ""),
-        "decision": told.get("decision", ""),
+        "reason": given.get("reason", ""),
+        "impact": given.get("impact", ""),
+        "decision": given.get("decision", ""),
         "operator": meta.get("operator", ""),
-        "ticket": told.get("ticket", ""),
-        "failure": told.get("failure", ""),
+        "ticket": given.get("ticket", ""),
+        "failure": given.get("failure", ""),
         "started_at": meta.get("started_at", finished),
         "finished_at": finished,
         "duration_s": seconds_between(meta.get("started_at", finished), finished),
@@ -111,8 +123,8 @@ def build(run_dir: str, outcome: str, told: dict[str, t.Any], language: str) -> 
         "rehearsal": None,
         "checks": evidence["after"].get("results", []),
         "losses": [],
-        "next_steps": told.get("next_steps") or [_next_step(outcome, restore, language)],
-        "contacts": told.get("contacts", {}),
+        "next_steps": given.get("next_steps") or [_next_step(outcome, restore, language)],
+        "contacts": given.get("contacts", {}),
         "notifications": [],
     }
 
@@ -128,13 +140,15 @@ def _heads(heads: t.Sequence[str] | None, language: str) -> str:
     return ", ".join(heads or []) or say(language, "none")
 
 
-def summary(report: dict[str, t.Any], language: str) -> list[str]:
-    """Return the few lines that end a run on the terminal."""
+def summary(report: dict[str, t.Any], language: str, place: str = "") -> list[str]:
+    """Return the few lines that end a run on the terminal; ``place`` is where the report will be."""
     results = [check["result"] for check in report["checks"]]
+    shown = [check for check in report["checks"] if len(results) <= SHOWN_CHECKS or check["result"] != "pass"]
     lines = [say(language, "sum_outcome", outcome=report["outcome"], text=say(language, f"outcome_{report['outcome']}"),
                  database=report["database"])]
     if report["failure"]:
-        lines.append(say(language, "sum_why", reason=report["failure"]))
+        lines += [say(language, "sum_why", reason=report["failure"]),
+                  say(language, "sum_measured", rests_on=report["outcome_rests_on"])]
     if report["resumed_after"]:
         lines.append(say(language, "sum_resumed", steps=", ".join(report["resumed_after"])))
     if report["playbook"] == "rollback":
@@ -144,14 +158,17 @@ def summary(report: dict[str, t.Any], language: str) -> list[str]:
     if results:
         passed, failed = results.count("pass"), results.count("fail")
         lines.append(say(language, "sum_checks", passed=passed, failed=failed, other=len(results) - passed - failed))
+        lines += [say(language, "sum_check", **check) for check in shown]
     if report["backup"]:
         lines.append(say(language, "sum_backup", path=report["backup"]["path"], bytes=report["backup"]["bytes"]))
+    if place:
+        lines.append(say(language, "sum_report", path=place))
     return lines + [say(language, "sum_next", next=step) for step in report["next_steps"]]
 
 
 def markdown(report: dict[str, t.Any], language: str) -> str:
     """Return the report for people: the guide's four sections, outcome first."""
-    def told(key: str, label: str) -> str:
+    def line(key: str, label: str) -> str:
         return f"- **{say(language, label)}**: {report[key] or say(language, 'not_given')}"
 
     def table(columns: str, rows: t.Iterable[t.Sequence[t.Any]]) -> list[str]:
@@ -163,8 +180,8 @@ def markdown(report: dict[str, t.Any], language: str) -> str:
     lines = [f"# {say(language, 'title', outcome=say(language, 'outcome_' + report['outcome']))}", "",
              *(f"- {line}" for line in summary(report, language)), "",
              f"Run `{report['run_id']}`, {report['started_at']} - {report['finished_at']}", "",
-             f"## {say(language, 'head_reason')}", "", told("reason", "label_problem"), told("impact", "label_impact"),
-             told("decision", "label_decision"), told("operator", "label_operator"), told("ticket", "label_ticket"), "",
+             f"## {say(language, 'head_reason')}", "", line("reason", "label_problem"), line("impact", "label_impact"),
+             line("decision", "label_decision"), line("operator", "label_operator"), line("ticket", "label_ticket"), "",
              f"## {say(language, 'head_procedure')}",
              *table("col_step", [(step["name"], step["started_at"], step["duration_s"], step["result"])
                                  for step in report["steps"]])]

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import shlex
 import typing as t
+from contextlib import suppress
 
 from ._database import Target
+
+with suppress(ImportError):  # _database says so to the operator.
+    from psycopg2.extensions import make_dsn
 
 # Settings that hold a list of names: quoting the whole would make one name of it.
 _LISTS = ("search_path", "temp_tablespaces", "local_preload_libraries", "session_preload_libraries")
 
 
+def _suffixed(database: str, suffix: str) -> str:
+    """Return a name beside a database's own: PostgreSQL cuts names at 63 bytes, suffix and all."""
+    return database.encode()[:63 - len(suffix)].decode(errors="ignore") + suffix
+
+
 def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
     """Return RESTORE.txt: the shell commands that restore the backup, with no Ansible, the live database kept."""
     server, database = manifest["server"], manifest["database"]
-    beside, kept = f"{database}_restored", f"{database}_replaced"
+    beside, kept = (_suffixed(database, suffix) for suffix in ("_restored", "_replaced"))
+    shown = " ".join(database.split())
     quoted = {name: '"' + name.replace('"', '""') + '"' for name in (database, beside, kept)}
     literal = database.replace("'", "''")
     exports = [f"export {name}={shlex.quote(str(target.params[key]))}"
@@ -25,7 +35,7 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
                                  ("PGSSLROOTCERT", "sslrootcert")) if key in target.params]
     whole = [entry for entry in manifest["files"] if entry["scope"] == "database"]
     lines = [
-        f"# Backup {manifest['backup_id']} of database {database}, taken {manifest['finished_at']}",
+        f"# Backup {manifest['backup_id']} of database {shown}, taken {manifest['finished_at']}",
         f"# Recorded revisions: {', '.join(manifest['heads'] or ['none'])}. PostgreSQL {server['server_version']}.",
         "# Run it as it stands (sh RESTORE.txt) or line by line. The programs ask for the password, or read ~/.pgpass.",
         "# The role needs CREATEDB and must own the database. Stop what writes to it first.",
@@ -37,26 +47,29 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
                   f"# pg_restore --exit-on-error --dbname=SCRATCH {manifest['files'][0]['name']}"]
         return "\n".join(lines) + "\n"
     file = whole[0]["name"]
+    # A name with = or :// in it would be taken for a connection string; inside one it is a name again.
+    to = f"--dbname={make_dsn(dbname=beside)}"
     create = ["createdb", f"--owner={server['owner']}", f"--encoding={server['encoding']}",
-              f"--lc-collate={server['collate']}", f"--lc-ctype={server['ctype']}", "--template=template0", beside]
-    load = (["pg_restore", "--exit-on-error", "--single-transaction", f"--dbname={beside}", file]
+              f"--lc-collate={server['collate']}", f"--lc-ctype={server['ctype']}", "--template=template0", "--",
+              beside]
+    load = (["pg_restore", "--exit-on-error", "--single-transaction", to, file]
             if manifest["format"] == "custom" else
-            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={beside}",
+            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", to,
              f"--file={file}"])
     lines += ["# 2. Restore beside the live database; the first error stops it.", shlex.join(create), shlex.join(load)]
     for setting in server["settings"] or []:
         name, _equals, text = setting.partition("=")
         quoted_text = text if name in _LISTS else "'{}'".format(text.replace("'", "''"))
         statement = f"ALTER DATABASE {quoted[beside]} SET {name} TO {quoted_text}"
-        lines.append(shlex.join(["psql", "--no-psqlrc", f"--dbname={beside}", f"--command={statement}"]))
+        lines.append(shlex.join(["psql", "--no-psqlrc", to, f"--command={statement}"]))
     lines += [f"# Grants on the database itself, to give again where not the default: {server['acl'] or 'default'}", "",
               "# 3. Compare: each line prints the count; after the # stands what the backup holds."]
     for table, counted in manifest["tables"].items():
         schema, _dot, name = table.partition(".")
         statement = 'SELECT count(*) FROM "{}"."{}"'.format(schema.replace('"', '""'), name.replace('"', '""'))
-        lines.append(shlex.join(["psql", "--no-psqlrc", "-At", f"--dbname={beside}", f"--command={statement}"])
+        lines.append(shlex.join(["psql", "--no-psqlrc", "-At", to, f"--command={statement}"])
                      + f"  # {table}: {'' if counted['exact'] else 'about '}{counted['rows']}")
-    lines += ["", f"# 4. Put it in the live one's place. The replaced database is kept as {kept}.",
+    lines += ["", f"# 4. Put it in the live one's place. The replaced database is kept as {' '.join(kept.split())}.",
               "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=postgres <<'SQL'",
               f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{literal}';", "BEGIN;",
               f"ALTER DATABASE {quoted[database]} RENAME TO {quoted[kept]};",

@@ -30,9 +30,6 @@ class Revision:
         """Return what an operator wants to know of it."""
         return {"revision": self.revision, "message": self.message, "downgrade": self.downgrade}
 
-    @property
-    def below(self) -> tuple[str, ...]:
-        return self.down + self.depends_on
 
 
 class Graph:
@@ -55,7 +52,7 @@ class Graph:
             current = waiting.pop()
             if current not in found:
                 found.add(current)
-                waiting += self[current].below
+                waiting += self[current].down + self[current].depends_on
         return found
 
     def heads(self) -> list[str]:
@@ -84,21 +81,36 @@ class Graph:
     def heads_after_downgrade(self, recorded: t.Iterable[str], path: t.Iterable[str]) -> set[str]:
         """Return the set of recorded revisions once every revision of ``path`` has been undone, in that order.
 
-        Undoing a revision uncovers what is below it, except what another recorded revision still stands on. (Alembic
-        keeps its version rows by the same rule.)
+        Undoing a revision uncovers what it rested on, except what another recorded revision still stands on. Alembic
+        keeps its version rows by this rule, and only where no other is recorded does it look for what the uncovered
+        ones imply among themselves.
         """
         heads = set(recorded)
         for revision in path:
             heads.discard(revision)
-            below = self[revision].below
-            implied = self.ancestors(*heads).union(*(self.ancestors(name) - {name} for name in below))
-            heads |= set(below) - implied
+            uncovered = self._rests_on(revision)
+            standing = self.ancestors(*heads) if heads else set().union(
+                *(self.ancestors(name) - {name} for name in uncovered))
+            heads |= uncovered - standing
         return heads
+
+    def _rests_on(self, revision: str) -> set[str]:
+        """Return a revision's parents and those of its dependencies that none of its forebears declared before it."""
+        declared: set[str] = set()
+        waiting = list(self[revision].down)
+        seen: set[str] = set()
+        while waiting:
+            current = waiting.pop()
+            if current not in seen:
+                seen.add(current)
+                declared |= set(self[current].depends_on)
+                waiting += self[current].down
+        return set(self[revision].down) | set(self[revision].depends_on) - declared
 
     def heads_after_upgrade(self, recorded: t.Iterable[str], path: t.Iterable[str]) -> set[str]:
         """Return the set of recorded revisions once every revision of ``path`` has been applied, in that order."""
         heads = set(recorded)
         for revision in path:
-            heads -= set(self[revision].below)
+            heads -= self._rests_on(revision)
             heads.add(revision)
         return heads

@@ -11,6 +11,7 @@ import os
 import signal
 import time
 import typing as t
+from contextlib import suppress
 
 from ._database import Target, end_backends, lock_holder, session_name
 from ._errors import Problem, Refusal
@@ -125,7 +126,11 @@ def end_leftovers(run_dir: str, connection: t.Any) -> list[str]:
 
 def _end_process(step: dict[str, t.Any], run_id: str) -> None:
     for signum in (signal.SIGTERM, signal.SIGKILL):
-        os.kill(step["pid"], signum)
+        # Its pid may have gone to another process since.
+        if process_mark(step["pid"]) != step["mark"]:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(step["pid"], signum)
         deadline = time.monotonic() + LEFTOVER_LIMIT_S
         while time.monotonic() < deadline:
             if process_mark(step["pid"]) != step["mark"]:

@@ -29,6 +29,8 @@ GRACE_S = 5.0
 # What is kept of a program's output: enough for a traceback, never a whole dump.
 KEPT_BYTES = 256 * 1024
 
+# What asks a process to stop.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -84,17 +86,22 @@ class HostRuntime:
         Refusal when the program cannot be started.
         """
         began = time.monotonic()
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, _sink(program.stdout, out) as sink:
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as feed, \
+                _sink(program.stdout, out) as sink:
+            feed.write(program.stdin or b"")
+            feed.seek(0)
+            # A signal waits until there is something that ends the program.
+            unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             try:
                 process = subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn
-                    program.argv,
-                    stdin=subprocess.PIPE if program.stdin is not None else subprocess.DEVNULL,
-                    stdout=sink, stderr=err, cwd=program.cwd, env={**os.environ, **program.environment},
-                    start_new_session=True, preexec_fn=_die_with(os.getpid()),
-                )
+                    program.argv, stdin=feed, stdout=sink, stderr=err, cwd=program.cwd,
+                    env={**os.environ, **program.environment}, start_new_session=True,
+                    preexec_fn=_prepare_child(os.getpid()))
             except OSError as error:
+                signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
                 raise Refusal("program_cannot_start", command=program.line(), error=str(error)) from error
             try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
                 ended_by = _wait(process, program, began, watch)
             finally:
                 end_group(process)
@@ -103,12 +110,6 @@ class HostRuntime:
 
 def _wait(process: subprocess.Popen[bytes], program: Program, began: float,
           watch: t.Callable[[], str | None] | None) -> str:
-    if program.stdin is not None and process.stdin is not None:
-        try:
-            process.stdin.write(program.stdin)
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # It ended without reading: its status says why.
     while True:
         try:
             process.wait(TICK_S)
@@ -123,12 +124,15 @@ def _wait(process: subprocess.Popen[bytes], program: Program, began: float,
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End a program and what it started: a polite signal, five seconds, then one that cannot be refused."""
-    if process.poll() is None:
-        _signal_group(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_S)
-    _signal_group(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        if process.poll() is None:
+            _signal_group(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_S)
+    finally:
+        # Also when a second signal interrupts the wait.
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _signal_group(group: int, signum: int) -> None:
@@ -136,17 +140,19 @@ def _signal_group(group: int, signum: int) -> None:
         os.killpg(group, signum)
 
 
-def _die_with(parent: int) -> t.Callable[[], None]:
-    """Have a child killed when its parent dies, even by a signal nobody can catch; where the kernel is Linux."""
+def _prepare_child(parent: int) -> t.Callable[[], None]:
+    """Let a child hear signals, and have it killed when its parent dies, even by one nobody can catch (Linux)."""
     try:
         prctl = ctypes.CDLL(None).prctl
     except (OSError, AttributeError):
-        return lambda: None
+        prctl = None
 
     def prepare() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # The parent died before the request was made.
-            os._exit(127)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        if prctl:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != parent:  # The parent died before the request was made.
+                os._exit(127)
 
     return prepare
 
@@ -173,8 +179,7 @@ def interruptible() -> t.Iterator[None]:
     def stop(signum: int, _frame: object) -> None:
         raise Interrupted(signum)
 
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = {signum: signal.signal(signum, stop) for signum in signals}
+    before = {signum: signal.signal(signum, stop) for signum in SIGNALS}
     try:
         yield
     finally:

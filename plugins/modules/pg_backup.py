@@ -150,7 +150,8 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._runner import H
 def backup(module, redact):
     params = module.params
     wanted = Wanted(params["whole"], tuple(params["tables"]), params["format"], params["disk_reserve"],
-                    params["timeout"], params["fingerprint_max_bytes"], params["version_table"], params["version_schema"])
+                    params["timeout"], params["fingerprint_max_bytes"], params["version_table"],
+                    params["version_schema"])
     target, runtime, run_id = target_from(params), HostRuntime(params["pg_bin_dir"]), run_id_of(params["run_dir"])
     if module.check_mode:
         with target.open(session_name(run_id, "backup")) as session:

@@ -173,8 +173,9 @@ def plan(module, redact):
         if params["run_dir"]:
             write_json(os.path.join(params["run_dir"], "plan.json"), planned)
         if chosen.position == ROLLED_BACK:
+            judged = judge(checks, evidence, "rolled_back", None, [], params["language"])
             failed = [f"{entry['id']} ({entry['expected']}: {entry['observed']})"
-                      for entry in judge(checks, evidence, "rolled_back", None, []) if entry["result"] == "fail"]
+                      for entry in judged if entry["result"] == "fail"]
             if failed:
                 raise Refusal("version_contradicts", migration=params["migration"], checks="; ".join(failed))
         require_only(sight.graph, chosen, params["migration"], params["language"])

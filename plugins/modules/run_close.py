@@ -49,6 +49,11 @@ options:
       - What the operator has to say - C(reason), C(impact), C(decision), C(next_steps), C(ticket), C(contacts).
     type: dict
     default: {}
+  report_dir:
+    description:
+      - Where the controller will keep its copy, for the summary to name it.
+    type: str
+    default: ''
   fingerprint_max_bytes:
     description:
       - See M(recyclic.rollback.table_count); used when a failure has to be judged.
@@ -123,9 +128,10 @@ def close(module, redact):
     if failure:
         told["failure"] = redact(str(failure.get("msg", "")))
         outcome, told["rests_on"] = judge_failure(run_dir or "", str(failure.get("outcome")),
-                                                  lambda: measure(params, target))
+                                                  lambda: measure(params, target), language)
     report = build(run_dir or "", outcome, told, language)
     report["database"] = target.database
+    place = f"{params['report_dir']}/{report['run_id']}/report.md" if params["report_dir"] else ""
     files = {"report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
              "report.md": markdown(report, language)}
     if run_dir:
@@ -133,7 +139,7 @@ def close(module, redact):
             write_file(os.path.join(run_dir, name), content)
         StateDirectory(params["state_dir"]).release(target.slug, report["run_id"])
     return {"changed": False, "report": report, "outcome": outcome, "good": outcome in GOOD,
-            "summary": summary(report, language),
+            "summary": summary(report, language, place),
             "files": [{"name": name, "content": content} for name, content in files.items()]}
 
 
@@ -152,6 +158,7 @@ def main():
                     "choices": ["rolled_back", "already_rolled_back", "planned", "backed_up", "validated"]},
         "failure": {"type": "dict"},
         "told": {"type": "dict", "default": {}},
+        "report_dir": {"type": "str", "default": ""},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
     }, required_one_of=[("outcome", "failure")], mutually_exclusive=[("outcome", "failure")], supports_check_mode=True)
 

@@ -103,6 +103,7 @@ ended:
   returned: success
 """
 
+import errno
 import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
@@ -144,7 +145,7 @@ def require_writable(path):
     while not os.path.exists(path):
         path = os.path.dirname(path)
     if not (os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)):
-        raise Refusal("directory_not_writable", path=path, error="permissions")
+        raise Refusal("directory_not_writable", path=path, error=os.strerror(errno.EACCES))
 
 
 def main():

@@ -175,7 +175,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._messages import
 
 
 def count(module, redact):
-    params = module.params
+    params, language = module.params, module.params["language"]
     baseline = read_json(params["baseline"]) if params["baseline"] else None
     if params["baseline"] and baseline is None:
         raise Refusal("baseline_missing", path=params["baseline"])
@@ -187,12 +187,13 @@ def count(module, redact):
             session_name(run_id, "count"), autocommit=False) as connection:
         found = take_evidence(connection, params["checks"], params["fingerprint_max_bytes"], everything,
                               params["version_table"], params["version_schema"])
-        results = judge(params["checks"], found, params["expectation"], baseline, params["accept"])
+        results = judge(params["checks"], found, params["expectation"], baseline, params["accept"],
+                        language)
         if params["expected_heads"] is not None:
-            results.append(judge_heads(found, params["expected_heads"]))
+            results.append(judge_heads(found, params["expected_heads"], language))
         if baseline and baseline["tables"]:
             concerned = concerned_tables(params["concerned"], params["version_table"], params["version_schema"])
-            results.append(judge_other_tables(found, baseline, concerned))
+            results.append(judge_other_tables(found, baseline, concerned, language))
         if params["evidence"]:
             write_json(params["evidence"], {**found, "expectation": params["expectation"], "results": results})
         step.facts["passed"] = passed(results)
@@ -204,10 +205,10 @@ def count(module, redact):
         "heads": found["heads"],
         "results": results,
         "passed": passed(results),
-        "told": say(params["language"], "not_valid", failed="; ".join(
+        "told": say(language, "not_valid", failed="; ".join(
             f"{entry['id']} ({entry['expected']}: {entry['observed']})" for entry in results if entry["result"] ==
             "fail")),
-        "moved": say(params["language"], "moved_since_plan", heads=", ".join(found["heads"] or [])),
+        "moved": say(language, "moved_since_plan", heads=", ".join(found["heads"] or [])),
     }
 
 
