@@ -125,7 +125,7 @@ demo-clean: ## Stop the demo's server; remove .demo and reports
 STAGE = @.venv/bin/python tests/components.py
 
 .PHONY: test
-test: lint sanity test-molecule test-pytest ## Everything: linters, ansible-test, Molecule, pytest
+test: lint sanity test-molecule test-pytest test-oldest ## Everything: linters, ansible-test, Molecule, pytest
 
 .PHONY: test-unit
 test-unit: $(VENV) ## Unit tests only
@@ -135,7 +135,20 @@ test-unit: $(VENV) ## Unit tests only
 .PHONY: test-pytest
 test-pytest: $(VENV) ## Unit, demo and integration tests; PYTEST_ARGS='-k word' is passed on
 	$(STAGE) 'pytest: unit, demo, integration'
-	@pytest $(PYTEST_ARGS)
+	@pytest -n auto $(PYTEST_ARGS)
+
+# The application's environment is not ours: it may hold the oldest Alembic we support.
+OLDEST := .cache/alembic-1.12/bin/python
+
+$(OLDEST): | $(VENV)
+	@.venv/bin/python -m venv --clear .cache/alembic-1.12
+	@$(OLDEST) -m pip install -qq --disable-pip-version-check 'alembic==1.12.*' psycopg2-binary
+
+.PHONY: test-oldest
+test-oldest: $(OLDEST) ## What touches Alembic once more, against the oldest one supported
+	$(STAGE) "Alembic $$($(OLDEST) -c 'import alembic; print(alembic.__version__)')"
+	@DEMO_PYTHON='$(CURDIR)/$(OLDEST)' pytest -n auto tests/demo/test_demo_histories.py \
+		tests/integration/test_module_alembic_info.py tests/integration/test_module_alembic_migrate.py $(PYTEST_ARGS)
 
 .PHONY: test-molecule
 test-molecule: $(VENV) ## Molecule's default scenario
