@@ -231,6 +231,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unconfirmed": (
         "Not confirmed. Give the database's name: -e rollback_confirm={database}",
         "Non confirmé. Donnez le nom de la base : -e rollback_confirm={database}"),
+    "written_since_backup": (
+        "Since the backup was taken somebody wrote to the migration's own tables: {changes}. What was written would be in "
+        "no backup. Nothing was changed; stop what writes to them, then start again.",
+        "Depuis la sauvegarde quelqu'un a écrit dans les tables de la migration : {changes}. Ces écritures ne seraient dans "
+        "aucune sauvegarde. Rien n'a été modifié ; arrêtez ce qui y écrit, puis recommencez."),
     "moved_since_plan": (
         "The recorded revisions are now {heads}: somebody else moved the database since the plan. Nothing was changed; "
         "start again.",

@@ -141,6 +141,15 @@ passed:
   description: Whether no check failed.
   type: bool
   returned: success
+concerned_changed:
+  description: How the tables of O(concerned) differ from O(baseline), in words.
+  type: list
+  elements: str
+  returned: success
+written:
+  description: What to say when they do though nothing was to write to them.
+  type: str
+  returned: success
 moved:
   description: What to say when the recorded revisions are no longer those of the plan.
   type: str
@@ -162,7 +171,9 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     judge_other_tables,
     passed,
     take_evidence,
+    told,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name, target_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
@@ -191,9 +202,12 @@ def count(module, redact):
                         language)
         if params["expected_heads"] is not None:
             results.append(judge_heads(found, params["expected_heads"], language))
+        written = []
         if baseline and baseline["tables"]:
             concerned = concerned_tables(params["concerned"], params["version_table"], params["version_schema"])
             results.append(judge_other_tables(found, baseline, concerned, language))
+            written = [told(entry, language) for entry in differences(baseline["tables"], found["tables"])
+                       if entry["table"] in concerned]
         if params["evidence"]:
             write_json(params["evidence"], {**found, "expectation": params["expectation"], "results": results})
         step.facts["passed"] = passed(results)
@@ -208,6 +222,8 @@ def count(module, redact):
         "told": say(language, "not_valid", failed="; ".join(
             f"{entry['id']} ({entry['expected']}: {entry['observed']})" for entry in results if entry["result"] ==
             "fail")),
+        "concerned_changed": written,
+        "written": say(language, "written_since_backup", changes="; ".join(written)),
         "moved": say(language, "moved_since_plan", heads=", ".join(found["heads"] or [])),
     }
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from harness import process_table, wait_for
-from playbooks import Site, kill_controller
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import process_mark
+from playbooks import Site, kill_controller
 
 MakeSite = Callable[..., Site]
 

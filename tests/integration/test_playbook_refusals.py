@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import make_project
+from harness import make_project, wait_for
+
 from playbooks import Played, Site
 
 MakeSite = Callable[..., Site]
@@ -39,7 +40,8 @@ def test_the_papers_target_is_refused_naming_what_else_it_would_undo(make_site: 
 
 
 def test_newer_revisions_on_top_are_refused(make_site: MakeSite) -> None:
-    refused(make_site("chain", "head"), "24b194c1b790", "8dfd79bd357d", "h2i3j4k5l6m7", "m3npr1c3dr0p", "Newer revisions")
+    refused(make_site("chain", "head"), "24b194c1b790", "8dfd79bd357d", "h2i3j4k5l6m7", "m3npr1c3dr0p",
+            "Newer revisions")
 
 
 def test_a_target_below_a_branch_point_would_undo_the_other_branch_too(make_site: MakeSite) -> None:
@@ -137,3 +139,18 @@ def test_an_application_that_connects_somewhere_else(make_site: MakeSite, make_d
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_directory_without_permission(make_site: MakeSite) -> None:
     refused(make_site("guide"), "cannot be written", rollback_state_dir="/proc/recyclic-rollback")
+
+
+def test_rows_written_since_the_backup_would_be_in_none(make_site: MakeSite) -> None:
+    site = make_site("guide")
+    process = site.start("rollback")
+    wait_for(lambda: (site.state / "runs" / "latest" / "backup.json").exists(), "the backup")
+    site.database.rows("INSERT INTO categories (id, name) VALUES (gen_random_uuid(), 'Written since')")
+
+    played = site.finish(process)
+
+    assert played.status != 0
+    assert played.report["outcome"] == "refused"
+    assert "public.categories: 17 rows became 18" in played.report["failure"]
+    assert site.database.count("categories") == 18
+    assert site.database.heads() == {"k1l2m3n4o5p6"}

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from harness import HEADS, PARENT, ROOT, clean_environment, files_with, make_project
+
 from playbooks import PLAYBOOKS, Site
 
 MakeSite = Callable[..., Site]
@@ -59,7 +60,8 @@ def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: Ma
                for step in report["steps"] for line in step["commands"])
     assert report == site.evidence("report.json")
     assert {entry.name for entry in site.run_dir.iterdir()} == {
-        "run.json", "plan.json", "before.json", "backup.json", "journal.jsonl", "after.json", "report.json", "report.md"}
+        "run.json", "plan.json", "before.json", "backup.json", "journal.jsonl", "after.json", "report.json",
+        "report.md"}
     assert "OPS-1" in (site.run_dir / "report.md").read_text()
 
 
@@ -135,7 +137,7 @@ def test_a_rollback_that_harms_another_table_is_found(make_site: MakeSite, tmp_p
     assert played.report["outcome"] == "failed_needs_human"
     results = {check["id"]: check for check in played.report["checks"]}
     assert results["other-tables-unchanged"]["result"] == "fail"
-    assert "public.ligne_depot: rows (1500 -> 0 rows)" in results["other-tables-unchanged"]["observed"]
+    assert "public.ligne_depot: 1500 rows became 0" in results["other-tables-unchanged"]["observed"]
     assert played.report["backup"]["restore"] in played.report["next_steps"][0]
 
 
@@ -190,8 +192,8 @@ def test_no_password_is_printed_written_or_listed(make_site: MakeSite) -> None:
 
     assert played.status == 0, played.output
     # env.py printed it: its other words are in the transcript, the password is not.
-    transcript = next(line for line in site.journal() if line.get("step") == "alembic_downgrade" and "transcript" in line)
-    assert "DEBUG env.py" in transcript["transcript"]
+    transcript = next(line["transcript"] for line in site.journal() if "transcript" in line)
+    assert "DEBUG env.py" in transcript
     assert not [secret for secret in secrets if secret in played.output]
     assert not files_with(secrets, site.state, site.home / "reports")
 
@@ -248,8 +250,8 @@ def test_the_installed_collection_runs_by_its_full_name(make_site: MakeSite, tmp
     subprocess.run(["tar", "--null", "-T", "-", "-cf", str(tmp_path / "clone.tar")], cwd=ROOT, input=listed, check=True)
     clone.mkdir()
     subprocess.run(["tar", "-xf", str(tmp_path / "clone.tar"), "-C", str(clone)], check=True)
-    subprocess.run([galaxy, "collection", "build", str(clone), "--output-path", str(tmp_path)], env=environment, check=True,
-                   capture_output=True)
+    subprocess.run([galaxy, "collection", "build", str(clone), "--output-path", str(tmp_path)], env=environment,
+                   check=True, capture_output=True)
     tarball = next(tmp_path.glob("recyclic-rollback-*.tar.gz"))
     subprocess.run([galaxy, "collection", "install", str(tarball), "-p", str(tmp_path / "installed"), "--no-deps",
                     "--offline"], env=environment, check=True, capture_output=True)
