@@ -30,8 +30,9 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def collections_environment() -> dict[str, str]:
     """The environment in which another Python, or an Ansible, finds this collection."""
-    paths = os.pathsep.join(COLLECTIONS)
-    return {**os.environ, "PYTHONPATH": paths, "ANSIBLE_COLLECTIONS_PATH": paths}
+    imports = [*COLLECTIONS, *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(imports),
+            "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(COLLECTIONS)}
 
 
 @pytest.fixture

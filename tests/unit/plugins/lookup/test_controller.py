@@ -72,7 +72,7 @@ def test_a_program_of_another_kind_is_no_peer(start: Callable[..., Any]) -> None
 def test_a_playbook_is_found_by_its_own_process_and_seen_alive_by_another(tmp_path: Path, start: Callable[..., Any],
                                                                          eventually: Callable[..., Any]) -> None:
     (tmp_path / "playbook.yml").write_text(PLAYBOOK)
-    controller = start(sys.executable, "-m", "ansible", "playbook", "-i", "localhost,", "-c", "local", "-e",
+    controller = start(sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", "-c", "local", "-e",
                        f"ansible_python_interpreter={sys.executable}", str(tmp_path / "playbook.yml"))
     written = tmp_path / "told.json"
     assert eventually(lambda: written.exists() or controller.poll() is not None, 20)

@@ -66,7 +66,7 @@ def test_bounds_and_absence(given: dict[str, Any], measured: dict[str, Any], res
 
 @pytest.mark.parametrize(("given", "expected"), [
     ({"rows": 0}, "0 rows"),
-    ({"min_rows": 2, "max_rows": 4}, "at least 2 rows and at most 4 rows"),
+    ({"min_rows": 2, "max_rows": 4}, "at least 2 rows, at most 4 rows"),
     ({}, "present"),
 ])
 def test_what_is_expected_is_said_in_words(given: dict[str, Any], expected: str) -> None:
@@ -143,15 +143,25 @@ def test_another_table_that_changed_fails_and_is_named_with_its_rows() -> None:
     after = {"public.users": present(2, "1"), "public.sites": present(2, "9"), "public.fresh": present(1, "1")}
     found = judge_other_tables({"tables": after}, {"tables": tables}, set())
     assert found["result"] == "fail"
-    assert found["observed"] == ("public.fresh: new (None -> 1 rows); public.gone: gone (5 -> None rows); "
-                                 "public.sites: content (2 -> 2 rows); public.users: rows (3 -> 2 rows)")
+    assert found["observed"] == ("public.fresh: new (1 rows); public.gone: gone (it held 5 rows); "
+                                 "public.sites: other content in its 2 rows; public.users: 3 rows became 2")
 
 
 def test_an_estimated_table_is_not_reported_as_unchanged() -> None:
     estimated = {**present(1000), "exact": False}
     tables = {"public.huge": estimated, "public.users": present(3, "1")}
     found = judge_other_tables({"tables": tables}, {"tables": tables}, set())
-    assert found["observed"] != "2 tables unchanged", "public.huge was only estimated"
+    assert found["observed"].startswith("1 tables unchanged") and "public.huge" in found["observed"]
+
+
+def test_a_judgement_speaks_the_operators_language() -> None:
+    (found,) = judge([check(rows=0)], {"checks": {"c": present(1)}}, "rolled_back", None, (), "fr")
+    assert (found["expected"], found["observed"]) == ("0 lignes", "1 lignes")
+    (found,) = judge([check()], {"checks": {"c": ABSENT}}, "rolled_back", None, (), "fr")
+    assert (found["expected"], found["observed"]) == ("présente", "absente")
+    assert judge_heads({"heads": []}, ["a"], "fr")["observed"] == "aucune"
+    gone = judge_other_tables({"tables": {}}, {"tables": {"public.t": present(5)}}, set(), "fr")
+    assert gone["observed"] == "public.t : disparue (elle avait 5 lignes)"
 
 
 @pytest.mark.parametrize(("names", "schema", "expected"), [
@@ -173,5 +183,4 @@ def test_only_an_outright_failure_is_one() -> None:
 def test_two_checks_of_one_id_are_refused_before_anything_is_measured() -> None:
     with pytest.raises(Refusal) as refused:
         take_evidence(None, [check(id="a"), check(id="b"), check(id="a")], 0, False, "alembic_version", None)
-    assert refused.value.key == "check_unreadable"
-    assert refused.value.facts["check"] == "a"
+    assert (refused.value.key, refused.value.facts) == ("checks_share_id", {"ids": "a"})

@@ -154,4 +154,4 @@ def test_a_language_without_texts_of_its_own_is_answered_in_english(language: st
 
 
 def test_a_fact_with_braces_or_percent_signs_is_shown_as_it_is() -> None:
-    assert "{x} 100%" in say("en", "check_unreadable", check="{x} 100%", error="e")
+    assert "{x} 100%" in say("en", "checks_share_id", ids="{x} 100%")

@@ -172,12 +172,24 @@ def test_the_summary_is_short_and_says_what_counts(run: Path) -> None:
     assert f"Route: alembic, from {MIGRATION} to {PARENT}" in lines
     assert "Outage: 1.5 s; whole run: 9.0 s" in lines
     assert "Checks: 1 passed, 0 failed, 1 other" in lines
+    assert "  pass: categories-empty is 0 rows, expected 0 rows" in lines
     assert any("/state/backups/b1" in line and "1000" in line for line in lines)
-    assert len(lines) <= 8
+    assert len(lines) <= 10
 
 
-def test_the_summary_of_a_failure_says_why(run: Path) -> None:
-    assert "Why: locked" in summary(build(str(run), "failed_unchanged", {"failure": "locked"}, "en"), "en")
+def test_of_many_checks_only_those_that_did_not_pass_are_named(run: Path) -> None:
+    act(run)
+    report = build(str(run), "rolled_back", {}, "en")
+    report["checks"] = [{**report["checks"][0], "id": f"check-{number}"} for number in range(20)]
+    report["checks"][7]["result"] = "fail"
+    lines = summary(report, "en")
+    assert [line for line in lines if "check-" in line] == ["  fail: check-7 is 0 rows, expected 0 rows"]
+    assert "Checks: 19 passed, 1 failed, 0 other" in lines
+
+
+def test_the_summary_of_a_failure_says_why_and_what_the_outcome_rests_on(run: Path) -> None:
+    lines = summary(build(str(run), "failed_unchanged", {"failure": "locked", "rests_on": "2 tables"}, "en"), "en")
+    assert "Why: locked" in lines and "Measured: 2 tables" in lines
 
 
 @pytest.mark.parametrize(("language", "index"), [("en", 0), ("fr", 1)])
@@ -230,9 +242,9 @@ EDITED = {**TABLES, "public.users": {**TABLES["public.users"], "fingerprint": "9
     (evidence([MIGRATION]), "failed_unchanged", "2 tables are as before"),
     (evidence([PARENT]), "failed_needs_human", PARENT),
     (evidence([]), "failed_needs_human", MIGRATION),
-    (evidence([MIGRATION], CHANGED), "failed_needs_human", "public.users: 3 -> 2 rows"),
+    (evidence([MIGRATION], CHANGED), "failed_needs_human", "public.users: 3 rows became 2"),
     (evidence([MIGRATION], EDITED), "failed_needs_human", "public.users"),
-    (evidence([MIGRATION], {}), "failed_needs_human", "public.categories: 14 -> None rows"),
+    (evidence([MIGRATION], {}), "failed_needs_human", "public.categories: gone (it held 14 rows)"),
 ])
 @pytest.mark.parametrize("claimed", ["refused", "not_valid", "None"])
 def test_where_something_acted_the_database_itself_is_asked(run: Path, after: dict[str, Any], outcome: str, said: str,
@@ -264,8 +276,16 @@ def test_an_estimated_table_is_not_counted_among_those_proved_as_before(run: Pat
     act(run, Problem("migration_failed"))
     tables = {**TABLES, "public.huge": {"rows": 10**9, "exact": False, "fingerprint": None, "bytes": 10**12}}
     write_json(str(run / "before.json"), evidence([MIGRATION], tables))
-    _outcome, rests_on = judge_failure(str(run), "None", lambda: evidence([MIGRATION], tables))
-    assert "3 tables are as before" not in rests_on, "public.huge was only estimated"
+    outcome, rests_on = judge_failure(str(run), "None", lambda: evidence([MIGRATION], tables))
+    assert outcome == "failed_unchanged"
+    assert "2 tables are as before" in rests_on and "public.huge" in rests_on
+
+
+def test_what_an_outcome_rests_on_is_told_in_the_operators_language(run: Path) -> None:
+    assert judge_failure(str(run), "refused", never, "fr")[1] == MESSAGES["rests_on_nothing_begun"][1]
+    act(run, Problem("migration_failed"))
+    assert "lignes sont devenues 2" in judge_failure(
+        str(run), "None", lambda: evidence([MIGRATION], CHANGED), "fr")[1]
 
 
 def line(event: str, step: str, second: int, **facts: Any) -> dict[str, Any]:

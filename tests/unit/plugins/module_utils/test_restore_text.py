@@ -13,6 +13,8 @@ import pytest
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import Target
 from ansible_collections.recyclic.rollback.plugins.module_utils._restore_text import restore_text
 
+pytest.importorskip("psycopg2")
+
 
 def manifest_of(tmp_path: Path, database: str, kind: str = "custom", **other: Any) -> dict[str, Any]:
     suffix = {"custom": "dump", "plain": "sql"}[kind]

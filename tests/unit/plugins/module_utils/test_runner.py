@@ -123,6 +123,19 @@ def test_what_cannot_be_started_is_refused(program: Program) -> None:
     assert refused.value.facts["command"] == program.line()
 
 
+@pytest.mark.parametrize(("argv", "error"), [
+    (["/nonexistent/pg_dump"], Refusal), (["/bin/echo", "a\0b"], ValueError),
+], ids=["missing", "no argument can hold this"])
+def test_what_cannot_be_started_leaves_signals_as_they_were(argv: list[str], error: type[Exception]) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    try:
+        with pytest.raises(error):
+            run(Program(argv))
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def test_a_client_program_is_found_where_it_is_said_to_be_or_refused(tmp_path: Path) -> None:
     (tmp_path / "pg_dump").write_text("#!/bin/sh\n")
     (tmp_path / "pg_dump").chmod(0o755)
@@ -245,6 +258,35 @@ def test_a_signal_ends_the_program_first_and_is_then_told(tmp_path: Path, python
     out, err = parent.communicate(timeout=8)
     assert out == f"up\ninterrupted by {int(signum)}\nhandlers [True, True]\n", err
     assert eventually(lambda: not any(map(alive, pids)), 1.0)
+
+
+# The program's first act is to have its parent stopped, so that the signal comes while it is still being started.
+AT_ONCE = """
+import sys
+from ansible_collections.recyclic.rollback.plugins.module_utils import _runner
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Interrupted
+for _ in range(20):
+    try:
+        with _runner.interruptible():
+            _runner.HostRuntime().run(_runner.Program(["/bin/sh", "-c", sys.argv[1], "sh", sys.argv[2]], timeout_s=5))
+    except Interrupted:
+        print("interrupted")
+"""
+
+
+@linux
+def test_a_signal_that_comes_while_a_program_is_started_ends_it_as_well(
+        tmp_path: Path, python: Callable[..., Any], eventually: Callable[..., Any]) -> None:
+    pids = tmp_path / "pids"
+    parent = python(AT_ONCE, 'sleep 60 & echo $! >> "$1"; kill -TERM $PPID; wait', str(pids))
+    out, err = parent.communicate(timeout=20)
+    left = [int(line) for line in pids.read_text().split()]
+    try:
+        assert out.count("interrupted") == 20, err
+        assert eventually(lambda: not any(map(alive, left)), 1.0)
+    finally:
+        for pid in filter(alive, left):
+            os.kill(pid, signal.SIGKILL)
 
 
 @linux
