@@ -81,9 +81,10 @@ class Environment:
         nonce = secrets.token_hex(8)
         begin, end = f"<<{nonce}:", f":{nonce}>>"
         asked = json.dumps({"config": self.config, "parts": parts, "begin": begin, "end": end, **request})
-        # The agent is read through the loader: Ansible ships module_utils inside a zip file.
+        # Read through the loader: Ansible ships module_utils inside a zip file. Its own loader gives bytes.
         source = _alembic_agent.__loader__.get_source(_alembic_agent.__name__)  # type: ignore[union-attr]
-        done = self.runtime.run(Program(argv, {**environment, _alembic_agent.REQUEST: asked}, stdin=source.encode(),
+        script = source if isinstance(source, bytes) else source.encode()
+        done = self.runtime.run(Program(argv, {**environment, _alembic_agent.REQUEST: asked}, stdin=script,
                                         cwd=self.cwd, timeout_s=self.timeout_s))
         _noise, found, rest = done.stdout.rpartition(begin)
         if not found:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import shutil
+import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from ._runner import HostRuntime, Program
 
 MANIFEST = "backup.json"
 INCOMPLETE = ".incomplete-"
+YOUNG_S = 60
 _SUFFIX = {"custom": "dump", "plain": "sql"}
 # Bytes of dump per byte of table: measured on text-heavy rows at the fastest compression, with room to spare.
 _EXPECTED_RATIO = {"custom": 0.5, "plain": 1.2}
@@ -102,6 +104,9 @@ def sweep_incomplete(backups: str) -> list[str]:
             continue
         owner = read_json(os.path.join(path, "owner.json"))
         if owner and owner["mark"] and process_mark(owner["pid"]) == owner["mark"]:
+            continue
+        # One of another database may be so young that it has not said yet whose it is.
+        if not owner and time.time() - os.stat(path).st_mtime < YOUNG_S:
             continue
         shutil.rmtree(path)
         swept.append(name)

@@ -85,13 +85,16 @@ def read_json(path: str) -> t.Any:
 def private_directory(path: str) -> str:
     """Create a directory and its missing parents with mode 0700, and prove it can be written.
 
-    One that is there already keeps its parents' modes and loses what others may do in it. Raises Refusal where that
-    cannot be done.
+    One that is there already loses what others may do in it; one that is not ours to close, such as /tmp, is refused.
+    Raises Refusal where it cannot be had.
     """
     umask = os.umask(0o077)
     try:
         os.makedirs(path, exist_ok=True)
-        if os.stat(path).st_mode & 0o077:
+        found = os.stat(path)
+        if found.st_uid != os.geteuid() or found.st_mode & 0o002:
+            raise Refusal("directory_not_ours", path=path)
+        if found.st_mode & 0o077:
             os.chmod(path, 0o700)
         trial = os.path.join(path, f".trial-{secrets.token_hex(4)}")
         os.close(os.open(trial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -141,7 +144,9 @@ class Journal:
             size = os.fstat(handle).st_size
             # A line that a crash cut short must not swallow this one.
             torn = size and os.pread(handle, 1, size - 1) != b"\n"
-            os.write(handle, (("\n" if torn else "") + line + "\n").encode())
+            data = (("\n" if torn else "") + line + "\n").encode()
+            while data:
+                data = data[os.write(handle, data):]
             os.fsync(handle)
         finally:
             os.close(handle)

@@ -39,6 +39,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{path} cannot be written: {error}. Set rollback_state_dir to a directory this user can write, or run with become.",
         "{path} n'est pas accessible en écriture : {error}. Pointez rollback_state_dir vers un dossier accessible, ou "
         "lancez avec become."),
+    "directory_not_ours": (
+        "{path} is another user's, or everybody may write there. Set rollback_state_dir to a directory of this user's own.",
+        "{path} appartient à un autre, ou tout le monde peut y écrire. Pointez rollback_state_dir vers un dossier propre à "
+        "cet utilisateur."),
     "disk_too_small": (
         "{path} has {free} bytes free; a backup of about {expected} bytes would eat into the reserve of {reserve}. Free "
         "space, point rollback_state_dir elsewhere, or lower rollback_disk_reserve.",
@@ -231,6 +235,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "unconfirmed": (
         "Not confirmed. Give the database's name: -e rollback_confirm={database}",
         "Non confirmé. Donnez le nom de la base : -e rollback_confirm={database}"),
+    "cut_left_traces": (
+        "The run was cut off while it acted, and the database is not as it was measured before that: {changes}. Nothing was "
+        "done since. If the application wrote this itself, start again: ansible-playbook rollback.yml; if not, the backup "
+        "from before the cut has the rows: ansible-playbook status.yml",
+        "Le run a été coupé pendant qu'il agissait, et la base n'est plus comme mesurée avant cela : {changes}. Rien n'a été "
+        "fait depuis. Si l'application l'a écrit elle-même, recommencez : ansible-playbook rollback.yml ; sinon, la "
+        "sauvegarde d'avant la coupure a les lignes : ansible-playbook status.yml"),
     "written_since_backup": (
         "Since the backup was taken somebody wrote to the migration's own tables: {changes}. What was written would be in "
         "no backup. Nothing was changed; stop what writes to them, then start again.",

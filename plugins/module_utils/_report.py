@@ -69,12 +69,15 @@ def steps_of(journal: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
 
 
 def outage(journal: t.Sequence[dict[str, t.Any]]) -> float:
-    """Return the seconds from the evidence taken before acting to the end of the last step that measured or acted."""
-    begun = [line["at"] for line in journal if line["event"] == "begun" and line["step"] == "before"]
+    """Return the seconds from the evidence before the first act to the end of the last step that acted or measured.
+
+    A run that was cut off while it acted and taken up later had its outage all the while.
+    """
+    acting = next((number for number, line in enumerate(journal) if line.get("acts")), 0)
+    begun = [line["at"] for line in journal[:acting] if line["event"] == "begun" and line["step"] == "before"]
     ended = [line["at"] for line in journal if line["event"] == "ended" and (
         line["step"] in ("before", "after") or line["step"].startswith("alembic_"))]
-    acted = any(line.get("acts") for line in journal)
-    return seconds_between(begun[0], ended[-1]) if begun and ended and acted else 0.0
+    return seconds_between(begun[-1], ended[-1]) if begun and ended else 0.0
 
 
 def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) -> dict[str, t.Any]:

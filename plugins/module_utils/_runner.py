@@ -97,9 +97,11 @@ class HostRuntime:
                     program.argv, stdin=feed, stdout=sink, stderr=err, cwd=program.cwd,
                     env={**os.environ, **program.environment}, start_new_session=True,
                     preexec_fn=_prepare_child(os.getpid()))
-            except OSError as error:
+            except BaseException as error:
                 signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-                raise Refusal("program_cannot_start", command=program.line(), error=str(error)) from error
+                if isinstance(error, OSError):
+                    raise Refusal("program_cannot_start", command=program.line(), error=str(error)) from error
+                raise
             try:
                 signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
                 ended_by = _wait(process, program, began, watch)

@@ -37,6 +37,11 @@ options:
     type: list
     elements: str
     default: []
+  fingerprint_max_bytes:
+    description:
+      - See M(recyclic.rollback.table_count); used when a run that was cut off while it acted is taken up.
+    type: int
+    default: 1073741824
 """
 
 EXAMPLES = r"""
@@ -119,13 +124,19 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import 
     require_same_place,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
-from ansible_collections.recyclic.rollback.plugins.module_utils._checks import check_spec, judge, take_evidence
+from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
+    check_spec,
+    judge,
+    take_evidence,
+    told,
+)
+from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import (
     Limits,
     session_name,
     target_from,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem, Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
     Journal,
     read_json,
@@ -161,6 +172,8 @@ def plan(module, redact):
         chosen = goal(sight.graph, recorded, params["migration"], params["to_revision"], sight.path, sight.path_error)
         concerned = [{"id": f"table:{name}", "table": name, "filter": None, "unchanged": False}
                      for name in params["concerned"]]
+        if chosen.position == APPLIED:
+            require_no_traces(connection, params, sight)
         checks = [lenient(check, params["concerned"]) for check in params["checks"]]
         evidence = take_evidence(connection, [*checks, *concerned], 0, False,
                                  sight.probe["version_table"], sight.probe["version_table_schema"])
@@ -169,7 +182,7 @@ def plan(module, redact):
         step.facts["to_revision"] = chosen.to_revision
         begun = plan_begun(params["run_dir"]) if chosen.position == ROLLED_BACK else None
         if begun:
-            return told({**begun, "position": ROLLED_BACK}, True, params["language"])
+            return result({**begun, "position": ROLLED_BACK}, True, params["language"])
         if params["run_dir"]:
             write_json(os.path.join(params["run_dir"], "plan.json"), planned)
         if chosen.position == ROLLED_BACK:
@@ -179,10 +192,10 @@ def plan(module, redact):
             if failed:
                 raise Refusal("version_contradicts", migration=params["migration"], checks="; ".join(failed))
         require_only(sight.graph, chosen, params["migration"], params["language"])
-    return told(planned, False, params["language"])
+    return result(planned, False, params["language"])
 
 
-def told(planned, finishing, language):
+def result(planned, finishing, language):
     """The result, with the lines an operator reads and the question that has to be answered."""
     heads = {key: ", ".join(planned[key]) for key in ("from_heads", "to_heads")}
     lines = [say(language, "plan_where", database=planned["database"], **heads)]
@@ -198,6 +211,19 @@ def told(planned, finishing, language):
     return {"changed": False, "plan": planned, "finishing": finishing, "lines": lines,
             "prompt": say(language, "confirm_prompt", database=planned["database"]),
             "unconfirmed": say(language, "unconfirmed", database=planned["database"])}
+
+
+def require_no_traces(connection, params, sight):
+    """Refuse to go on after a cut in the middle of acting unless the database is as it was measured before."""
+    run_dir = params["run_dir"]
+    before = read_json(os.path.join(run_dir, "before.json")) if run_dir and Journal(run_dir).acted() else None
+    if not before:
+        return
+    now = take_evidence(connection, [], params["fingerprint_max_bytes"], True, sight.probe["version_table"],
+                        sight.probe["version_table_schema"])
+    changed = differences(before["tables"], now["tables"])
+    if changed:
+        raise Problem("cut_left_traces", changes="; ".join(told(entry, params["language"]) for entry in changed))
 
 
 def plan_begun(run_dir):
@@ -223,6 +249,7 @@ def main():
         "to_revision": {"type": "str"},
         "checks": {"type": "list", "elements": "dict", "default": [], "options": check_spec()},
         "concerned": {"type": "list", "elements": "str", "default": []},
+        "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
     }, alembic=True, supports_check_mode=True)
 
 

@@ -173,7 +173,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     take_evidence,
     told,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences
+from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences, qualified
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name, target_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
@@ -196,6 +196,10 @@ def count(module, redact):
     name = os.path.splitext(os.path.basename(params["evidence"] or "measure"))[0]
     with Journal(params["run_dir"]).step(name) as step, target_from(params).open(
             session_name(run_id, "count"), autocommit=False) as connection:
+        concerned = concerned_tables(
+            [".".join(qualified(connection, name) or (name,)) for name in params["concerned"]],
+            params["version_table"], params["version_schema"])
+        connection.rollback()
         found = take_evidence(connection, params["checks"], params["fingerprint_max_bytes"], everything,
                               params["version_table"], params["version_schema"])
         results = judge(params["checks"], found, params["expectation"], baseline, params["accept"],
@@ -204,7 +208,6 @@ def count(module, redact):
             results.append(judge_heads(found, params["expected_heads"], language))
         written = []
         if baseline and baseline["tables"]:
-            concerned = concerned_tables(params["concerned"], params["version_table"], params["version_schema"])
             results.append(judge_other_tables(found, baseline, concerned, language))
             written = [told(entry, language) for entry in differences(baseline["tables"], found["tables"])
                        if entry["table"] in concerned]

@@ -97,7 +97,8 @@ class Site:
         latest = self.home / "reports" / "latest" / "report.json"
         return Played(process.returncode, output, json.loads(latest.read_text()) if latest.exists() else {})
 
-    def play(self, playbook: str, *arguments: str, environment: dict[str, str] | None = None, **settings: Any) -> Played:
+    def play(self, playbook: str, *arguments: str, environment: dict[str, str] | None = None, **settings: Any
+             ) -> Played:
         latest = self.home / "reports" / "latest"
         if latest.is_symlink():
             latest.unlink()

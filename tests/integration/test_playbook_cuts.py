@@ -8,10 +8,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import process_table, wait_for
+from harness import make_project, process_table, wait_for
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import process_mark
 from playbooks import Site, kill_controller
@@ -166,3 +167,29 @@ def test_a_polite_signal_ends_the_work_before_the_run(make_site: MakeSite) -> No
     assert "signal 15" in played.report["failure"]
     assert site.database.heads() == {"k1l2m3n4o5p6"}
     assert not site.database.sessions()
+
+
+def test_what_a_cut_downgrade_had_committed_stops_the_next_run(make_site: MakeSite, tmp_path: Path) -> None:
+    site = make_site("guide")
+    # Half of it is committed on the spot, then it is cut: taken up blindly, the loss would be the new normal.
+    ini = make_project(tmp_path / "project", downgrade="""
+with op.get_context().autocommit_block():
+    op.execute("DELETE FROM ligne_depot")
+op.execute("SELECT pg_sleep(120)")
+""")
+    site.settings = {"rollback_alembic_config": str(ini), "rollback_migration": "70907090709a"}
+    site.database.stamp("70907090709a")
+    process = site.start("rollback")
+    wait_for(lambda: site.database.count("ligne_depot") == 0, "the first half")
+    module = module_at_work(site)
+    kill_controller(process)
+    os.kill(module, signal.SIGKILL)
+    before = site.evidence("before.json")
+
+    played = site.play("rollback")
+
+    assert played.status != 0
+    assert played.report["outcome"] == "failed_needs_human"
+    assert "public.ligne_depot: 1500 rows became 0" in played.report["failure"]
+    assert site.evidence("before.json") == before
+    assert site.database.heads() == {"70907090709a"}

@@ -157,8 +157,12 @@ def test_what_was_cut_off_is_swept_and_what_is_at_work_is_not(tmp_path: Path, st
         (tmp_path / name / "database.dump.incomplete").write_bytes(b"half")
         write_json(str(tmp_path / name / "owner.json"), owner)
     (tmp_path / ".incomplete-nobodys").mkdir()
+    os.utime(tmp_path / ".incomplete-nobodys", (0, 0))
+    # Between its first two system calls a backup of another database has not said yet whose it is.
+    (tmp_path / ".incomplete-newborn").mkdir()
     backup(tmp_path, "20260102T000000Z-000002-recyclic")
     assert sweep_incomplete(str(tmp_path)) == [".incomplete-gone", ".incomplete-nobodys", ".incomplete-unmarked"]
+    (tmp_path / ".incomplete-newborn").rmdir()
     assert sorted(os.listdir(tmp_path)) == [".incomplete-at-work", "20260102T000000Z-000002-recyclic"]
     process.kill()
     process.wait()

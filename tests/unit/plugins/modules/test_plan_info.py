@@ -43,7 +43,7 @@ def test_a_path_that_undoes_the_migration_alone_is_not_refused(path: tuple[str, 
 
 
 def test_the_operator_reads_what_is_undone_and_what_it_removes() -> None:
-    result = plan_info.told(PLANNED, False, "en")
+    result = plan_info.result(PLANNED, False, "en")
     assert result["lines"] == [
         "Database recyclic records c1; afterwards b1.", "undoes c1: third (its downgrade: implemented)",
         "removes 14 rows of categories: that is what the rollback is for"]
@@ -56,7 +56,7 @@ def test_the_operator_reads_what_is_undone_and_what_it_removes() -> None:
     (True, "The goal was reached before the run was cut off; what is left is to validate."),
 ])
 def test_where_nothing_is_to_be_undone_it_says_which_way(finishing: bool, line: str) -> None:
-    assert plan_info.told({**PLANNED, "position": ROLLED_BACK}, finishing, "en")["lines"] == [line]
+    assert plan_info.result({**PLANNED, "position": ROLLED_BACK}, finishing, "en")["lines"] == [line]
 
 
 @pytest.mark.parametrize(("position", "acted", "begun"), [
