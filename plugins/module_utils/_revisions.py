@@ -31,7 +31,6 @@ class Revision:
         return {"revision": self.revision, "message": self.message, "downgrade": self.downgrade}
 
 
-
 class Graph:
     """A history of revisions, as Alembic's own API reported it."""
 

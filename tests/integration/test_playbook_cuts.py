@@ -63,7 +63,7 @@ def test_killed_while_it_waits(make_site: MakeSite, step: str, part: str, mode: 
         process = site.start("rollback")
         if step == "backup":
             # The plan must not meet this lock: it is taken once the plan has looked.
-            wait_for(lambda: (site.state / "runs" / "latest" / "plan.json").exists(), "the plan")
+            wait_for((site.state / "runs" / "latest" / "plan.json").exists, "the plan")
             held.enter_context(in_the_way(site, mode))
         wait_for(waits_in(site, part), f"{step} to wait for its lock")
         module = module_at_work(site)

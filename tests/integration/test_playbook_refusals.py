@@ -144,7 +144,7 @@ def test_a_directory_without_permission(make_site: MakeSite) -> None:
 def test_rows_written_since_the_backup_would_be_in_none(make_site: MakeSite) -> None:
     site = make_site("guide")
     process = site.start("rollback")
-    wait_for(lambda: (site.state / "runs" / "latest" / "backup.json").exists(), "the backup")
+    wait_for((site.state / "runs" / "latest" / "backup.json").exists, "the backup")
     site.database.rows("INSERT INTO categories (id, name) VALUES (gen_random_uuid(), 'Written since')")
 
     played = site.finish(process)

@@ -70,7 +70,7 @@ def test_a_program_of_another_kind_is_no_peer(start: Callable[..., Any]) -> None
 
 
 def test_a_playbook_is_found_by_its_own_process_and_seen_alive_by_another(tmp_path: Path, start: Callable[..., Any],
-                                                                         eventually: Callable[..., Any]) -> None:
+                                                                          eventually: Callable[..., Any]) -> None:
     (tmp_path / "playbook.yml").write_text(PLAYBOOK)
     controller = start(sys.executable, "-m", "ansible.cli.playbook", "-i", "localhost,", "-c", "local", "-e",
                        f"ansible_python_interpreter={sys.executable}", str(tmp_path / "playbook.yml"))

@@ -133,7 +133,7 @@ def test_moments_are_utc_and_their_distance_is_in_seconds() -> None:
 
 
 def test_run_ids_are_unique_and_sort_by_time() -> None:
-    found = {new_run_id() for _ in range(50)}
+    found = {new_run_id() for _turn in range(50)}
     assert len(found) == 50
     assert all(re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{6}", run_id) for run_id in found)
 
@@ -301,7 +301,7 @@ import sys, time
 from pathlib import Path
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory
 state, counter = StateDirectory(sys.argv[1]), Path(sys.argv[2])
-for _ in range(25):
+for _turn in range(25):
     with state.deciding("recyclic-1"):
         seen = int(counter.read_text())
         time.sleep(0.002)
@@ -313,14 +313,14 @@ def test_two_processes_decide_one_after_the_other(state: StateDirectory, tmp_pat
                                                   ) -> None:
     counter = tmp_path / "counter"
     counter.write_text("0")
-    racers = [python(RACE, state.path, str(counter)) for _ in range(3)]
+    racers = [python(RACE, state.path, str(counter)) for _turn in range(3)]
     assert [(racer.wait(20), racer.stderr.read()) for racer in racers] == [(0, "")] * 3
     assert counter.read_text() == "75"
 
 
 def test_different_databases_do_not_wait_for_each_other(state: StateDirectory, python: Callable[..., Any]) -> None:
     with state.deciding("recyclic-1"):
-        source = RACE.split("for _")[0] + 'with state.deciding("other-2"):\n    print("in")\n'
+        source = RACE[:RACE.index("for _turn")] + 'with state.deciding("other-2"):\n    print("in")\n'
         assert python(source, state.path, "unused").stdout.readline() == "in\n"
 
 

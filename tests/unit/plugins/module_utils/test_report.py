@@ -33,8 +33,9 @@ TABLES = {"public.users": {"rows": 3, "exact": True, "fingerprint": "1", "bytes"
           "public.categories": {"rows": 14, "exact": True, "fingerprint": "2", "bytes": 8192}}
 
 
-def evidence(heads: list[str], tables: dict[str, Any] = TABLES, **other: Any) -> dict[str, Any]:
-    return {"at": "2026-03-01T03:15:00.000Z", "heads": heads, "tables": tables, "checks": {}, **other}
+def evidence(heads: list[str], tables: dict[str, Any] | None = None, **other: Any) -> dict[str, Any]:
+    return {"at": "2026-03-01T03:15:00.000Z", "heads": heads, "tables": TABLES if tables is None else tables,
+            "checks": {}, **other}
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_the_report_of_a_run_that_was_taken_up_again(run: Path) -> None:
 
 
 def test_a_run_refused_before_it_had_a_directory_reads_nothing_that_lies_about(tmp_path: Path,
-                                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+                                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_json(str(tmp_path / "plan.json"), {"migration": "of another run", "from_heads": ["x"], "to_heads": ["y"]})
     write_json(str(tmp_path / "run.json"), {"run_id": "another run", "database": "other"})
@@ -306,7 +307,7 @@ ACTED = [line("begun", "before", 10), line("ended", "before", 11), line("begun",
     ([*ACTED, line("begun", "copy", 30), line("ended", "copy", 40)], 10.0),
 ])
 def test_the_outage_lasts_from_the_last_look_before_to_the_last_step_that_matters(journal: list[dict[str, Any]],
-                                                                                 seconds: float) -> None:
+                                                                                  seconds: float) -> None:
     assert outage(journal) == seconds
 
 

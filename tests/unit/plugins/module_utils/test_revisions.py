@@ -206,7 +206,7 @@ def test_alembic_leaves_what_the_graph_predicts(seed: int, tmp_path: Path, graph
         walk = Walk(random_history(draw), tmp_path, connection)
         graph = graph_of(walk.script)
         moves, ran = 0, []
-        for _ in range(25):
+        for _turn in range(25):
             recorded = walk.recorded()
             direction, to = draw.choice(("upgrade", "upgrade", "downgrade")), draw.choice(sorted(graph.revisions))
             path = walk.path(direction, to)
@@ -234,7 +234,7 @@ def test_a_goal_that_is_accepted_is_reached_and_undoes_the_migration(seed: int, 
     with database() as connection:
         walk = Walk(random_history(draw), tmp_path, connection)
         graph = graph_of(walk.script)
-        for _ in range(10):
+        for _turn in range(10):
             up = draw.choice(graph.heads())
             if walk.path("upgrade", up) and walk.move("upgrade", up) is None:
                 break

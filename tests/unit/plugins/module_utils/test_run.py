@@ -150,8 +150,8 @@ def test_a_process_that_went_by_itself_in_the_meantime_is_no_error(start: Callab
 
 @linux
 def test_a_process_that_bears_the_pid_of_one_that_went_is_left_alone(monkeypatch: pytest.MonkeyPatch,
-                                                                    start: Callable[..., Any],
-                                                                    eventually: Callable[..., Any]) -> None:
+                                                                     start: Callable[..., Any],
+                                                                     eventually: Callable[..., Any]) -> None:
     monkeypatch.setattr(_run, "LEFTOVER_LIMIT_S", 0.5)
     stranger = start("sleep", "60")
     _run._end_process({"pid": stranger.pid, "mark": "of an earlier process"}, RUN)

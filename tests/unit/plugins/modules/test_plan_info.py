@@ -63,7 +63,7 @@ def test_where_nothing_is_to_be_undone_it_says_which_way(finishing: bool, line: 
     (APPLIED, True, True), (APPLIED, False, False), (ROLLED_BACK, True, False), (None, True, False),
 ])
 def test_a_plan_is_taken_up_only_when_the_run_had_begun_to_act_on_it(tmp_path: Path, position: str | None, acted: bool,
-                                                                    begun: bool) -> None:
+                                                                     begun: bool) -> None:
     if position:
         write_json(str(tmp_path / "plan.json"), {"position": position})
     with Journal(str(tmp_path)).step("x", acts=acted):
