@@ -42,7 +42,7 @@ def databases(server: Server) -> Databases:
 
 @pytest.fixture
 def make_database(databases: Databases) -> Iterator[Callable[..., Database]]:
-    """``make_database(history, at)``: a fresh database of a fresh role at ``before``, ``migration``, ``head`` or None."""
+    """``make_database(history, at)``: a fresh database of a fresh role; ``at`` as in harness.build, or None."""
     made: list[Database] = []
 
     def make(*arguments: Any, **options: Any) -> Database:

@@ -57,7 +57,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 
 
 def wait_for(condition: Callable[[], Any], what: str, limit_s: float = PATIENCE_S) -> Any:
-    """Return what the condition returns as soon as that is true; fails, naming what was waited for, when it never is."""
+    """Return what the condition returns as soon as that is true; fails, naming it, when it never is."""
     deadline = time.monotonic() + limit_s
     while True:
         found = condition()
@@ -331,8 +331,9 @@ class Started:
 
 
 def _secrets(arguments: Mapping[str, Any]) -> set[str]:
-    found = {str(arguments.get("login_password") or ""), str((arguments.get("connect_params") or {}).get("password") or "")}
-    match = re.match(r"\w+://[^:]*:([^@]*)@", str((arguments.get("alembic_environment") or {}).get("DATABASE_URL", "")))
+    parameters, environment = arguments.get("connect_params") or {}, arguments.get("alembic_environment") or {}
+    found = {str(arguments.get("login_password") or ""), str(parameters.get("password") or "")}
+    match = re.match(r"\w+://[^:]*:([^@]*)@", str(environment.get("DATABASE_URL", "")))
     if match:
         found.add(match.group(1))
     return set().union(*(spellings(secret) for secret in found if secret))
@@ -408,8 +409,10 @@ def downgrade():
 BASE, TOP = "b0a5eb0a5eb0", "70907090709a"
 
 
-def make_project(home: Path, downgrade: str = "pass", upgrade: str = "pass", env: str | None = None, before: str = "",
-                 engine: str = "", configure: str = "", after: str = "", versions: Mapping[str, str] | None = None) -> Path:
+def make_project(
+    home: Path, downgrade: str = "pass", upgrade: str = "pass", env: str | None = None, before: str = "",
+    engine: str = "", configure: str = "", after: str = "", versions: Mapping[str, str] | None = None
+) -> Path:
     """Write an Alembic project with two revisions, BASE and TOP, and return its configuration file.
 
     ``downgrade`` and ``upgrade`` are TOP's bodies. ``before``, ``engine``, ``configure`` and ``after`` go into env.py;
@@ -425,7 +428,8 @@ def make_project(home: Path, downgrade: str = "pass", upgrade: str = "pass", env
     bodies = {BASE: (None, "pass", "pass"), TOP: (BASE, upgrade, downgrade)}
     for revision, (down, up, back) in bodies.items():
         (home / "versions" / f"{revision}.py").write_text(VERSION_PY.format(
-            message=f"revision {revision}", revision=revision, down=down, upgrade=indented(up), downgrade=indented(back)))
+            message=f"revision {revision}", revision=revision, down=down, upgrade=indented(up),
+            downgrade=indented(back)))
     for name, text in (versions or {}).items():
         (home / "versions" / name).write_text(text)
     return home / "alembic.ini"

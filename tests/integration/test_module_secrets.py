@@ -35,8 +35,8 @@ def test_a_whole_run(database: Database, state_dir: Path, tmp_path: Path) -> Non
     secrets = database.spelled_password()
 
     with Watch(secrets) as watch:
-        run = run_module("run_open", environment=node, **common_args(database), state_dir=str(state_dir), playbook="rollback",
-                         controller=controller())
+        run = run_module("run_open", environment=node, **common_args(database), state_dir=str(state_dir),
+                         playbook="rollback", controller=controller())
         place = Path(run["run_dir"])
         ours: dict[str, Any] = {**common_args(database), "run_dir": str(place)}
         theirs: dict[str, Any] = {**alembic_args(database), "run_dir": str(place)}
@@ -76,9 +76,9 @@ def test_failures_show_no_more(database: Database, empty: Database, state_dir: P
     empty.stamp(TOP)
     project = make_project(tmp_path / "app", downgrade="raise RuntimeError(os.environ['DATABASE_URL'] + ' ' + "
                                                        "os.environ['DATABASE_URL'].replace('%', '%%'))",
-                           before="import sys\nfor out in (sys.stdout, sys.stderr):\n"
-                                  "    print(os.environ['DATABASE_URL'], make_url(os.environ['DATABASE_URL']).password, "
-                                  "repr(make_url(os.environ['DATABASE_URL']).password), file=out)")
+                           before="import sys\npassword = make_url(os.environ['DATABASE_URL']).password\n"
+                                  "for out in (sys.stdout, sys.stderr):\n"
+                                  "    print(os.environ['DATABASE_URL'], password, repr(password), file=out)")
     with Watch(secrets) as watch:
         args = {**alembic_args(empty, project), "run_dir": str(run_dir)}
         failed = run_module("alembic_migrate", **args, direction="downgrade", revision=BASE)
