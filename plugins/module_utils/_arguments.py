@@ -11,7 +11,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ._database import PSYCOPG2_ERROR
+from ._database import PSYCOPG2_ERROR, DatabaseError
 from ._errors import Interrupted, Problem
 from ._messages import say
 from ._redact import Redactor, environment_secrets, url_passwords
@@ -32,7 +32,7 @@ def common_spec() -> dict[str, t.Any]:
         "ca_cert": {"type": "str"},
         "ssl_cert": {"type": "path"},
         "ssl_key": {"type": "path", "no_log": False},
-        "connect_params": {"type": "dict", "default": {}},
+        "connect_params": {"type": "dict", "default": {}, "no_log": True},
         "runtime": {"type": "str", "default": "host", "choices": ["host"]},
         "pg_bin_dir": {"type": "path"},
         "run_dir": {"type": "path"},
@@ -65,6 +65,7 @@ def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict
     if PSYCOPG2_ERROR:
         module.fail_json(msg=missing_required_lib("psycopg2"), exception=PSYCOPG2_ERROR)
     redact = Redactor(_keep_secrets(module))
+    module.no_log_values = module.no_log_values | set(redact.spellings)
     try:
         with interruptible():
             result = work(module, redact)
@@ -72,6 +73,10 @@ def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict
         facts = {key: redact(text) if isinstance(text, str) else text for key, text in problem.facts.items()}
         module.fail_json(msg=say(module.params["language"], problem.key, **facts), problem=problem.key, facts=facts,
                          outcome=problem.outcome)
+    except DatabaseError as error:
+        told = redact(str(error).strip())
+        module.fail_json(msg=say(module.params["language"], "database_error", error=told), problem="database_error",
+                         facts={"error": told}, outcome=None)
     except Interrupted as stopped:
         module.fail_json(msg=say(module.params["language"], "interrupted", signal=stopped.signum),
                          problem="interrupted", facts={"signal": stopped.signum}, outcome=None)
@@ -87,7 +92,7 @@ def _keep_secrets(module: AnsibleModule) -> set[str]:
     environment = {str(key): str(text) for key, text in (module.params.get("alembic_environment") or {}).items()}
     found = environment_secrets(environment) | url_passwords(str(module.params["connect_params"]))
     found |= {str(text) for key, text in module.params["connect_params"].items() if "password" in key}
-    plain = set(environment.values()) - found
+    plain = {*environment.values(), *map(str, module.params["connect_params"].values())} - found
     secrets = {text for text in set(module.no_log_values) - plain | found if text}
     module.no_log_values = secrets
     return secrets

@@ -14,11 +14,11 @@ import shutil
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ._counts import all_tables, qualified, settle, survey
-from ._database import Limits, Target, identity, recorded_heads, rows, session_name, value
+from ._database import DatabaseError, Limits, Target, identity, recorded_heads, rows, session_name, value
 from ._errors import Problem, Refusal
 from ._evidence import fsync_directory, new_run_id, now, process_mark, read_json, write_file, write_json
 from ._restore_text import restore_text
@@ -86,9 +86,12 @@ def require_client(runtime: HostRuntime, server_version: int) -> str:
 
 def describe_database(connection: t.Any) -> dict[str, t.Any]:
     """Return what a dump of the database does not carry: owner, encoding, settings, grants, extensions."""
-    names = ("owner", "encoding", "collate", "ctype", "acl", "settings")
+    names = ("owner", "encoding", "collate", "ctype", "provider", "locale", "acl", "settings")
+    # The provider came with version 15, and its locale changed its name with 17.
     found = rows(connection, """
-        SELECT pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, d.datacl::text[],
+        SELECT pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+               to_jsonb(d)->>'datlocprovider', coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale'),
+               d.datacl::text[],
                (SELECT s.setconfig FROM pg_db_role_setting s WHERE s.setdatabase = d.oid AND s.setrole = 0)
         FROM pg_database d WHERE d.datname = current_database()""")[0]
     extensions = rows(connection, "SELECT extname, extversion FROM pg_extension ORDER BY 1")
@@ -175,7 +178,7 @@ def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, want
     if tables:
         contents.append(("tables", tables))
     counting = None
-    with target.client_environment(name) as environment, ThreadPoolExecutor(1) as pool, _cancelling(session):
+    with target.client_environment(name, aside) as environment, ThreadPoolExecutor(1) as pool, _cancelling(session):
         for scope, only in contents:
             file = f"{scope}.{_SUFFIX[wanted.format]}"
             path = os.path.join(aside, file + ".incomplete")
@@ -190,15 +193,20 @@ def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, want
                 return low_disk()
 
             done = runtime.run(program, watch)
-            if done.ended_by or done.rc != 0:
-                said = f"{done.ended_by} {done.stderr.strip()[-800:]}".strip()
-                raise Problem("backup_failed", file=file, error=said or f"pg_dump: status {done.rc}")
+            if done.ended_by == "disk_reserve":
+                raise Problem("backup_disk_reserve", file=file, reserve=reserve)
+            if done.ended_by:
+                raise Problem("backup_timeout", file=file, limit=wanted.timeout_s)
+            if done.rc != 0:
+                raise Problem("backup_failed", file=file,
+                              error=done.stderr.strip()[-800:] or f"pg_dump: status {done.rc}")
             os.rename(path, os.path.join(aside, file))
             files.append({"name": file, "scope": scope, "tables": [".".join(table) for table in only]})
         counted = counting.result() if counting else survey(session, wanted.fingerprint_max_bytes)
     session.rollback()
     for entry in files:
-        _verify(runtime, os.path.join(aside, entry["name"]), wanted.format, entry["tables"] or list(counted))
+        expected = tables if entry["scope"] == "tables" else [measured["place"] for measured in counted.values()]
+        _verify(runtime, os.path.join(aside, entry["name"]), wanted.format, expected)
         entry.update(_seal(os.path.join(aside, entry["name"])))
     return {"database": target.database, "started_at": began, "finished_at": now(), "format": wanted.format,
             "heads": heads, "server": described, "files": files, "tables": counted, "commands": commands,
@@ -211,7 +219,8 @@ def _cancelling(session: t.Any) -> t.Iterator[None]:
     try:
         yield
     except BaseException:
-        session.cancel()
+        with suppress(DatabaseError):
+            session.cancel()
         raise
 
 
@@ -226,21 +235,28 @@ def _dump_argv(runtime: HostRuntime, target: Target, wanted: Wanted, snapshot: s
     return argv + [f"--table={pattern}" for pattern in quoted]
 
 
-def _verify(runtime: HostRuntime, path: str, kind: str, tables: t.Iterable[str]) -> None:
+def _verify(runtime: HostRuntime, path: str, kind: str, tables: t.Iterable[t.Sequence[str]]) -> None:
     """Read a dump back whole. Raises Problem when it is cut short or a table's rows are not in it."""
+    file = os.path.basename(path)
     if kind == "plain":
         with open(path, "rb") as stream:
             stream.seek(max(0, os.path.getsize(path) - 4096))
             if _PLAIN_TRAILER not in stream.read():
-                raise Problem("backup_cut_short", file=os.path.basename(path))
+                raise Problem("backup_cut_short", file=file)
         return
-    listed = runtime.run(Program([runtime.client("pg_restore"), "--list", path]))
-    missing = [table for table in tables if f" TABLE DATA {table.replace('.', ' ', 1)} " not in listed.stdout]
+    listing = path + ".list"
+    listed = runtime.run(Program([runtime.client("pg_restore"), "--list", path], stdout=listing))
+    with open(listing, encoding="utf-8", errors="replace") as stream:
+        contents = stream.read()
+    os.unlink(listing)
+    # The list has one line for each, so a line's end inside a name is shown as a space.
+    missing = [".".join(table) for table in tables
+               if re.sub(r"[\r\n]", " ", f" TABLE DATA {table[0]} {table[1]} ") not in contents]
     # The table of contents proves nothing about the data behind it: writing it all out to nowhere reads every block.
     read = runtime.run(Program([runtime.client("pg_restore"), "--file=/dev/null", path]))
     if listed.rc or read.rc or missing:
-        raise Problem("backup_not_whole", file=os.path.basename(path),
-                      error=(listed.stderr + read.stderr).strip()[-500:] or f"not in it: {', '.join(missing)}")
+        raise Problem("backup_not_whole", file=file,
+                      error=(listed.stderr + read.stderr).strip()[-500:] or f"- {', '.join(missing)}")
 
 
 def _seal(path: str) -> dict[str, t.Any]:
@@ -267,9 +283,9 @@ def damage(manifest: dict[str, t.Any], deep: bool = False) -> str | None:
 
 def newest_good(backups: str, database: str) -> dict[str, t.Any] | None:
     """Return the manifest of the newest whole backup of a database whose files are all there; None where none is."""
-    for name in sorted(os.listdir(backups), reverse=True) if os.path.isdir(backups) else []:
-        manifest = None if name.startswith(".") else read_json(os.path.join(backups, name, MANIFEST))
-        if manifest and manifest["database"] == database and any(
-                entry["scope"] == "database" for entry in manifest["files"]) and damage(manifest) is None:
-            return manifest
-    return None
+    names = [name for name in os.listdir(backups) if not name.startswith(".")] if os.path.isdir(backups) else []
+    manifests = [read_json(os.path.join(backups, name, MANIFEST)) for name in names]
+    mine = [manifest for manifest in manifests if manifest and manifest["database"] == database
+            and any(entry["scope"] == "database" for entry in manifest["files"])]
+    newest_first = sorted(mine, key=lambda manifest: str(manifest.get("finished_at")), reverse=True)
+    return next((manifest for manifest in newest_first if damage(manifest) is None), None)

@@ -20,7 +20,10 @@ except ImportError:
 
 # The text form of a row must not depend on who asks: the same bytes give the same text in every session.
 _TEXT_FORM = ("SET LOCAL TimeZone TO 'UTC'", "SET LOCAL DateStyle TO 'ISO'", "SET LOCAL IntervalStyle TO 'postgres'",
-              "SET LOCAL bytea_output TO 'hex'", "SET LOCAL extra_float_digits TO 1", "SET LOCAL search_path TO ''")
+              "SET LOCAL bytea_output TO 'hex'", "SET LOCAL extra_float_digits TO 1", "SET LOCAL search_path TO ''",
+              "SET LOCAL quote_all_identifiers TO off",
+              # Rather an error than the rows this role happens to see.
+              "SET LOCAL row_security TO off")
 # Counting costs about a fifth of fingerprinting: it stays exact for this many times larger tables.
 _COUNT_FACTOR = 5
 
@@ -72,43 +75,71 @@ def measure(connection: t.Any, table: tuple[str, str], where: str | None = None,
         wanted.append(sql.SQL("coalesce(sum(hashtextextended(ROW({})::text, 0)), 0)::text").format(columns))
     statement = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(wanted), sql.Identifier(*table))
     if where:
-        # An operator's own SQL, by design; the transaction is read-only.
-        statement = sql.SQL("{} WHERE ({})").format(statement, sql.SQL(where.replace("%", "%%")))
+        # An operator's own SQL, by design; the session is read-only.
+        statement = sql.SQL("{} WHERE ({})").format(statement, sql.SQL(where))
     try:
         with connection.cursor() as cursor:
-            cursor.execute(statement, ())
+            cursor.execute(statement)
             found = cursor.fetchone()
     except psycopg2.Error as error:
         raise Refusal("count_failed", table=".".join(table), filter=where or "-", error=str(error).strip()) from error
     return {"rows": found[0], "exact": True, "fingerprint": found[1] if fingerprint else None}
 
 
-def survey(connection: t.Any, fingerprint_max_bytes: int, fingerprint: bool = True) -> dict[str, dict[str, t.Any]]:
-    """Measure every table: ``{schema.name: {rows, exact, fingerprint, bytes}}``.
+def structures(connection: t.Any) -> dict[tuple[str, str], str]:
+    """Return, by schema and name, a digest of each table's columns, constraints and indexes, whatever their order.
 
-    Tables larger than ``fingerprint_max_bytes`` are only counted, and from five times that size on estimated from the
-    statistics and marked ``exact: false``.
+    NOT NULL counts as a property of its column: only PostgreSQL 18 gives it a name of its own.
+    """
+    found = rows(connection, """
+        SELECT n.nspname, c.relname, md5(concat_ws(E'\n',
+            (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                                         pg_get_expr(d.adbin, d.adrelid)), E'\n' ORDER BY a.attname COLLATE "C")
+             FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+            (SELECT string_agg(o.conname || ' ' || pg_get_constraintdef(o.oid), E'\n' ORDER BY o.conname COLLATE "C")
+             FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype <> 'n'),
+            (SELECT string_agg(pg_get_indexdef(i.indexrelid), E'\n' ORDER BY pg_get_indexdef(i.indexrelid) COLLATE "C")
+             FROM pg_index i WHERE i.indrelid = c.oid)))
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND NOT starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'""")
+    return {(schema, table): digest for schema, table, digest in found}
+
+
+def survey(connection: t.Any, fingerprint_max_bytes: int, fingerprint: bool = True) -> dict[str, dict[str, t.Any]]:
+    """Measure every table: ``{schema.name: {place, rows, exact, fingerprint, structure, bytes}}``.
+
+    ``place`` is schema and name apart. Tables larger than ``fingerprint_max_bytes`` are only counted, and from five
+    times that size on estimated from the statistics and marked ``exact: false``.
     """
     found: dict[str, dict[str, t.Any]] = {}
+    structure = structures(connection)
     for schema, table, size in all_tables(connection):
-        name = f"{schema}.{table}"
         if size > fingerprint_max_bytes * _COUNT_FACTOR:
             ident = sql.Identifier(schema, table).as_string(connection)
             estimate = value(connection, "SELECT greatest(reltuples, 0)::bigint FROM pg_class"
                                          " WHERE oid = to_regclass(%s)", (ident,))
-            found[name] = {"rows": estimate, "exact": False, "fingerprint": None, "bytes": size}
+            measured = {"rows": estimate, "exact": False, "fingerprint": None}
         else:
             wanted = fingerprint and size <= fingerprint_max_bytes
-            found[name] = {**measure(connection, (schema, table), fingerprint=wanted), "bytes": size}
+            measured = measure(connection, (schema, table), fingerprint=wanted)
+        found[f"{schema}.{table}"] = {"place": [schema, table], **measured,
+                                      "structure": structure.get((schema, table)), "bytes": size}
     return found
+
+
+def not_compared(before: dict[str, t.Any], after: dict[str, t.Any]) -> list[str]:
+    """Return the tables in both surveys that were too large to be read: nobody can say their rows are the same."""
+    return sorted(name for name in set(before) & set(after)
+                  if not (before[name]["fingerprint"] and after[name]["fingerprint"]))
 
 
 def differences(before: dict[str, t.Any], after: dict[str, t.Any], without: t.Collection[str] = ()
                 ) -> list[dict[str, t.Any]]:
     """Compare two surveys: one entry per table that is not the same, ``{table, before, after, how}``.
 
-    ``how`` is ``gone``, ``new``, ``rows`` or ``content``. Where only one side has a fingerprint, rows are compared; an
-    estimate is never called equal or different.
+    ``how`` is ``gone``, ``new``, ``structure``, ``rows`` or ``content``. Where only one side has a fingerprint, rows
+    are compared; an estimate is never called equal or different.
     """
     found = []
     for name in sorted(set(before) | set(after)):
@@ -117,6 +148,8 @@ def differences(before: dict[str, t.Any], after: dict[str, t.Any], without: t.Co
         old, new = before.get(name), after.get(name)
         if old is None or new is None:
             how = "new" if old is None else "gone"
+        elif old.get("structure") != new.get("structure"):
+            how = "structure"
         elif not (old["exact"] and new["exact"]):
             continue
         elif old["rows"] != new["rows"]:

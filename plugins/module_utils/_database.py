@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 import typing as t
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from ._errors import Problem, Refusal
@@ -25,8 +25,10 @@ try:
     from psycopg2 import sql
 except ImportError:
     PSYCOPG2_ERROR: str | None = traceback.format_exc()
+    DatabaseError: type[Exception] = OSError
 else:
     PSYCOPG2_ERROR = None
+    DatabaseError = psycopg2.Error
 
 MINIMUM_SERVER = 140000  # client_connection_check_interval and pg_terminate_backend(pid, timeout)
 APPLICATION = "recyclic.rollback"
@@ -115,6 +117,17 @@ class Target:
         finally:
             connection.close()
 
+    @contextmanager
+    def surely(self, connection: t.Any, name: str) -> t.Iterator[t.Any]:
+        """Yield this session if it still answers, otherwise a new one."""
+        try:
+            value(connection, "SELECT 1")
+        except DatabaseError:
+            with self.open(name) as another:
+                yield another
+        else:
+            yield connection
+
     def _answers(self) -> bool:
         """Tell a server that is down from one that says no, whatever language it speaks."""
         host = str(self.params.get("host") or "")
@@ -131,14 +144,17 @@ class Target:
         return True
 
     @contextmanager
-    def client_environment(self, name: str, limits: Limits | None = None) -> t.Iterator[dict[str, str]]:
-        """Yield a client program's environment: the password in a private file, never in a variable or argument."""
-        environment = {"PGAPPNAME": name, "PGOPTIONS": (limits or Limits()).options(), "PGCLIENTENCODING": "UTF8",
+    def client_environment(self, name: str, directory: str) -> t.Iterator[dict[str, str]]:
+        """Yield a client program's environment: the password in a private file, never in a variable or argument.
+
+        The file lies in ``directory``, which somebody sweeps should this process be killed.
+        """
+        environment = {"PGAPPNAME": name, "PGOPTIONS": Limits().options(), "PGCLIENTENCODING": "UTF8",
                        "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S)}
         if not self.password:
             yield environment
             return
-        handle, path = tempfile.mkstemp(prefix="rollback-", suffix=".pgpass")  # 0600 by contract of mkstemp
+        handle, path = tempfile.mkstemp(suffix=".pgpass", dir=directory)  # 0600 by contract of mkstemp
         try:
             escaped = self.password.replace("\\", "\\\\").replace(":", "\\:")
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -211,7 +227,8 @@ def advisory_lock(connection: t.Any) -> t.Iterator[None]:
     try:
         yield
     finally:
-        if not connection.closed:
+        # A session that was lost has lost the lock as well.
+        with suppress(DatabaseError):
             value(connection, "SELECT pg_advisory_unlock(%s, %s)", (LOCK_SPACE, LOCK_RUN))
 
 

@@ -32,6 +32,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "rollback_login_password or rollback_database.",
         "Le serveur {place} refuse l'utilisateur {user} sur la base {database} : {error}. Corrigez rollback_login_user, "
         "rollback_login_password ou rollback_database."),
+    "database_error": (
+        "The server did not do what it was asked: {error}. See where things stand: ansible-playbook status.yml",
+        "Le serveur n'a pas fait ce qui lui était demandé : {error}. Voyez où en sont les choses : ansible-playbook "
+        "status.yml"),
     "server_too_old": (
         "PostgreSQL {version} lacks what ends work safely; version {minimum} or newer is needed.",
         "PostgreSQL {version} n'a pas de quoi arrêter un travail sûrement ; il faut la version {minimum} ou plus récente."),
@@ -153,9 +157,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "alembic {direction} {revision} failed; the recorded revisions are as before ({heads}). It said: {error}",
         "alembic {direction} {revision} a échoué ; les révisions inscrites sont comme avant ({heads}). Il a dit : {error}"),
     "migration_ended": (
-        "alembic {direction} {revision} was ended ({reason}); the recorded revisions are as before ({heads}). Raise "
+        "alembic {direction} {revision} was ended: it took longer than {limit} s; the recorded revisions are as before ({heads}). Raise "
         "rollback_alembic_timeout if it needs longer.",
-        "alembic {direction} {revision} a été arrêté ({reason}) ; les révisions inscrites sont comme avant ({heads}). "
+        "alembic {direction} {revision} a été arrêté : il a dépassé {limit} s ; les révisions inscrites sont comme avant ({heads}). "
         "Augmentez rollback_alembic_timeout s'il lui faut plus de temps."),
     "moved_part_way": (
         "The migration stopped part of the way: {before} became {after}. Do not run it again before looking: "
@@ -180,6 +184,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "backup_failed": (
         "The backup failed while writing {file}: {error}. Nothing of it was kept, and no earlier backup was touched.",
         "La sauvegarde a échoué en écrivant {file} : {error}. Rien n'en a été gardé, aucune autre n'a été touchée."),
+    "backup_disk_reserve": (
+        "The backup was ended while writing {file}: it was eating into the reserve of {reserve} bytes. Nothing of it was "
+        "kept, and no earlier backup was touched. Free space, or point rollback_state_dir elsewhere.",
+        "La sauvegarde a été arrêtée en écrivant {file} : elle entamait la réserve de {reserve} octets. Rien n'en a été "
+        "gardé, aucune autre n'a été touchée. Libérez de la place, ou pointez rollback_state_dir ailleurs."),
+    "backup_timeout": (
+        "The backup was ended while writing {file}: it took longer than {limit} s. Nothing of it was kept, and no earlier "
+        "backup was touched. Raise rollback_backup_timeout.",
+        "La sauvegarde a été arrêtée en écrivant {file} : elle a dépassé {limit} s. Rien n'en a été gardé, aucune autre n'a "
+        "été touchée. Augmentez rollback_backup_timeout."),
     "backup_not_whole": (
         "{file} was written but does not read back whole: {error}. Nothing of it was kept; check the disk and start again.",
         "{file} a été écrit mais ne se relit pas en entier : {error}. Rien n'en a été gardé ; vérifiez le disque et "
@@ -279,6 +293,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "check_tables_unchanged": ("{tables} tables unchanged", "{tables} tables inchangées"),
     "difference_gone": ("{table}: gone (it held {before} rows)", "{table} : disparue (elle avait {before} lignes)"),
     "difference_new": ("{table}: new ({after} rows)", "{table} : nouvelle ({after} lignes)"),
+    "difference_structure": ("{table}: other columns, constraints or indexes",
+                             "{table} : autres colonnes, contraintes ou index"),
     "difference_rows": ("{table}: {before} rows became {after}", "{table} : {before} lignes sont devenues {after}"),
     "difference_content": ("{table}: other content in its {after} rows", "{table} : autre contenu dans ses {after} lignes"),
     "rests_on_nothing_begun": ("no step that acts was begun", "aucune étape qui agit n'a été commencée"),
@@ -289,8 +305,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
                        "les révisions inscrites {before} sont devenues {after}"),
     "rests_on_same": ("recorded revisions and {tables} tables are as before",
                       "les révisions inscrites et {tables} tables sont comme avant"),
-    "rests_on_estimates": ("; too large to be measured exactly: {tables}",
-                           " ; trop grandes pour une mesure exacte : {tables}"),
+    "rests_on_estimates": ("; too large to be compared row by row: {tables}",
+                           " ; trop grandes pour être comparées ligne à ligne : {tables}"),
     "sum_route": ("Route: {route}, from {from_heads} to {to_heads}", "Voie : {route}, de {from_heads} à {to_heads}"),
     "sum_outage": ("Outage: {outage} s; whole run: {duration} s", "Interruption : {outage} s ; durée totale : {duration} s"),
     "sum_checks": ("Checks: {passed} passed, {failed} failed, {other} other",

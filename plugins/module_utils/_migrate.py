@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._alembic import Environment, Sight, partial_move, prefix_of
-from ._database import Limits, backends, describe_sessions, end_backends
+from ._database import Limits, Target, backends, describe_sessions, end_backends, session_name
 from ._errors import Problem, Refusal
 from ._runner import Finished
 
@@ -57,7 +57,7 @@ def predict(sight: Sight, recorded: list[str], direction: str, revision: str) ->
     return Move(direction, revision, recorded, sorted(heads(recorded, sight.path)), sight.path)
 
 
-def perform(move: Move, environment: Environment, control: t.Any, sight: Sight, limits: Limits,
+def perform(move: Move, environment: Environment, target: Target, control: t.Any, sight: Sight, limits: Limits,
             run_id: str | None, retries: int, retry_delay_s: float) -> None:
     """Make the movement, and prove it by the set of recorded revisions.
 
@@ -79,7 +79,8 @@ def perform(move: Move, environment: Environment, control: t.Any, sight: Sight, 
             done = environment.move(move.direction, move.revision, name, limits, watch)
         finally:
             # A client that is gone has not ended its work: the server may still be at it, and may still commit.
-            end_backends(control, name)
+            with target.surely(control, session_name(run_id, "control")) as session:
+                end_backends(session, name)
         move.transcript = environment.redact(done.stdout + done.stderr)
         move.after = sight.heads_now(control)
         move.duration_s = round(time.monotonic() - began, 3)
@@ -100,11 +101,10 @@ def _what_went_wrong(done: Finished, move: Move, environment: Environment) -> Pr
     facts = {"direction": move.direction, "revision": move.revision, "heads": ", ".join(move.before) or "-"}
     if move.after == move.before:
         if _gave_up_waiting(done, move):
-            blockers = "; ".join(f"pid {row['pid']} ({row['application'] or row['user']}, {row['state']} for "
-                                 f"{row['seconds']} s: {row['query']})" for row in move.blockers)
+            blockers = "; ".join(_name_session(row) for row in move.blockers)
             return Problem("lock_timeout", attempts=move.attempts, blockers=blockers or "?")
         if done.ended_by:
-            return Problem("migration_ended", reason=done.ended_by, **facts)
+            return Problem("migration_ended", limit=environment.timeout_s, **facts)
         if done.rc != 0:
             return Problem("migration_failed", error=environment.last_words(done), **facts)
     elif move.after != move.predicted:
@@ -115,3 +115,11 @@ def _what_went_wrong(done: Finished, move: Move, environment: Environment) -> Pr
         return Problem("moved_but_failed", after=", ".join(move.after), error=environment.last_words(done), **facts)
     return Problem("heads_not_predicted", after=", ".join(move.after) or "-",
                    predicted=", ".join(move.predicted) or "-", **facts)
+
+
+def _name_session(row: dict[str, t.Any]) -> str:
+    """Say who a session is; of other roles' sessions the server may show no more than the pid."""
+    known = [str(part) for part in (row["application"] or row["user"], row["state"] and f"{row['state']} for "
+                                    f"{row['seconds']} s") if part]
+    query = f": {row['query']}" if row["query"] else ""
+    return f"pid {row['pid']} ({', '.join(known)}{query})" if known or query else f"pid {row['pid']}"

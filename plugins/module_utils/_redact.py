@@ -55,10 +55,10 @@ class Redactor:
                 spelled |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1],
                             secret.replace("%", "%%"), quote(secret, safe="").replace("%", "%%")}
         # Longest first: masking a part of a longer secret would leave the rest of it readable.
-        self._secrets = sorted(spelled, key=len, reverse=True)
+        self.spellings = sorted(spelled, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:
-        for secret in self._secrets:
+        for secret in self.spellings:
             text = text.replace(secret, MASK)
         for pattern in (_URL_PASSWORD, _QUERY_PASSWORD, _DSN_PASSWORD):
             text = pattern.sub(r"\1" + MASK + r"\3", text)

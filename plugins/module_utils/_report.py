@@ -11,7 +11,7 @@ import os
 import typing as t
 
 from ._checks import told
-from ._counts import differences
+from ._counts import differences, not_compared
 from ._errors import FAILED_NEEDS_HUMAN, FAILED_UNCHANGED, REFUSED, Problem
 from ._evidence import Journal, new_run_id, now, read_json, seconds_between
 from ._messages import say
@@ -48,10 +48,9 @@ def judge_failure(run_dir: str, claimed: str, measure: t.Callable[[], dict[str, 
     changed = differences(before["tables"], after["tables"])
     if changed:
         return FAILED_NEEDS_HUMAN, "; ".join(told(entry, language) for entry in changed)
-    exact = [name for name, measured in after["tables"].items() if measured["exact"]]
-    estimated = sorted(set(after["tables"]) - set(exact))
-    rest = say(language, "rests_on_estimates", tables=", ".join(estimated)) if estimated else ""
-    return FAILED_UNCHANGED, say(language, "rests_on_same", tables=len(exact)) + rest
+    unread = not_compared(before["tables"], after["tables"])
+    rest = say(language, "rests_on_estimates", tables=", ".join(unread)) if unread else ""
+    return FAILED_UNCHANGED, say(language, "rests_on_same", tables=len(after["tables"]) - len(unread)) + rest
 
 
 def steps_of(journal: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:

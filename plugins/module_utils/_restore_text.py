@@ -23,6 +23,15 @@ def _suffixed(database: str, suffix: str) -> str:
     return database.encode()[:63 - len(suffix)].decode(errors="ignore") + suffix
 
 
+def _locale(server: dict[str, t.Any]) -> list[str]:
+    """Return createdb's options for a collation that is not the C library's."""
+    names = {"i": ("icu", "icu-locale"), "b": ("builtin", "builtin-locale")}
+    if server.get("provider") not in names:
+        return []
+    provider, option = names[server["provider"]]
+    return [f"--locale-provider={provider}", f"--{option}={server['locale']}"]
+
+
 def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
     """Return RESTORE.txt: the shell commands that restore the backup, with no Ansible, the live database kept."""
     server, database = manifest["server"], manifest["database"]
@@ -50,8 +59,8 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
     # A name with = or :// in it would be taken for a connection string; inside one it is a name again.
     to = f"--dbname={make_dsn(dbname=beside)}"
     create = ["createdb", f"--owner={server['owner']}", f"--encoding={server['encoding']}",
-              f"--lc-collate={server['collate']}", f"--lc-ctype={server['ctype']}", "--template=template0", "--",
-              beside]
+              f"--lc-collate={server['collate']}", f"--lc-ctype={server['ctype']}", *_locale(server),
+              "--template=template0", "--", beside]
     load = (["pg_restore", "--exit-on-error", "--single-transaction", to, file]
             if manifest["format"] == "custom" else
             ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", to,
@@ -61,14 +70,16 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
         name, _equals, text = setting.partition("=")
         quoted_text = text if name in _LISTS else "'{}'".format(text.replace("'", "''"))
         statement = f"ALTER DATABASE {quoted[beside]} SET {name} TO {quoted_text}"
-        lines.append(shlex.join(["psql", "--no-psqlrc", to, f"--command={statement}"]))
+        # Some settings only a superuser may give; the data does not hang on them.
+        lines.append(shlex.join(["psql", "--no-psqlrc", to, f"--command={statement}"])
+                     + f" || echo {shlex.quote('Not set: ' + statement)} >&2")
     lines += [f"# Grants on the database itself, to give again where not the default: {server['acl'] or 'default'}", "",
               "# 3. Compare: each line prints the count; after the # stands what the backup holds."]
     for table, counted in manifest["tables"].items():
-        schema, _dot, name = table.partition(".")
+        schema, name = counted.get("place") or table.split(".", 1)
         statement = 'SELECT count(*) FROM "{}"."{}"'.format(schema.replace('"', '""'), name.replace('"', '""'))
         lines.append(shlex.join(["psql", "--no-psqlrc", "-At", to, f"--command={statement}"])
-                     + f"  # {table}: {'' if counted['exact'] else 'about '}{counted['rows']}")
+                     + f"  # {' '.join(table.split())}: {'' if counted['exact'] else 'about '}{counted['rows']}")
     lines += ["", f"# 4. Put it in the live one's place. The replaced database is kept as {' '.join(kept.split())}.",
               "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=postgres <<'SQL'",
               f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{literal}';", "BEGIN;",

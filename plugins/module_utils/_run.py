@@ -65,7 +65,7 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
             journal.write("ended", step=step["step"], result="cut off",
                           duration_s=seconds_between(step["at"], cut_off["last_sign"]), commands=[])
         meta = {**meta, "started_at": cut_off["meta"]["started_at"]}
-    elif held and cut_off and not cut_off["reported"]:
+    elif held and cut_off and not cut_off["reported"] and os.path.isdir(state.run_dir(held["run_id"])):
         Journal(state.run_dir(held["run_id"])).write("abandoned", successor=run_id)
     write_json(os.path.join(run_dir, META), {"run_id": run_id, **meta})
     _point_latest(state, run_id)

@@ -179,11 +179,22 @@ def interruptible() -> t.Iterator[None]:
     """Turn the signals that ask a process to stop into an exception, so that work in progress is ended, not left."""
 
     def stop(signum: int, _frame: object) -> None:
+        # One is enough: a second must not cut short the ending of the work.
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
         raise Interrupted(signum)
 
     before = {signum: signal.signal(signum, stop) for signum in SIGNALS}
     try:
         yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+    except Interrupted:
+        raise
+    except BaseException:
+        _restore(before)
+        raise
+    _restore(before)
+
+
+def _restore(handlers: dict[signal.Signals, t.Any]) -> None:
+    for signum, handler in handlers.items():
+        signal.signal(signum, handler)

@@ -158,7 +158,7 @@ def migrate(module, redact):
         with advisory_lock(control), Journal(params["run_dir"]).step(f"alembic_{direction}", acts=True) as step:
             step.facts["revision"] = revision
             try:
-                perform(move, environment, control, sight, limits, run_id, params["retries"],
+                perform(move, environment, target, control, sight, limits, run_id, params["retries"],
                         params["retry_delay"])
             finally:
                 step.commands += [redact(line) for line in environment.commands]

@@ -84,25 +84,28 @@ def test_limits_are_named_as_the_server_names_them() -> None:
                                    "client_connection_check_interval": "500"}
 
 
-def test_the_password_reaches_a_client_program_by_a_private_file_that_goes_away() -> None:
-    with Target({"dbname": "x"}, r"a:b\c").client_environment("name", Limits(100)) as environment:
+def test_the_password_reaches_a_client_program_by_a_private_file_that_goes_away(tmp_path: Path) -> None:
+    with Target({"dbname": "x"}, r"a:b\c").client_environment("name", str(tmp_path)) as environment:
         path = Path(environment["PGPASSFILE"])
+        # Where it is swept with the rest should this process be killed.
+        assert path.parent == tmp_path
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert path.read_text() == "*:*:*:*:a\\:b\\\\c\n"
-        assert environment["PGAPPNAME"] == "name" and "lock_timeout=100" in environment["PGOPTIONS"]
+        assert environment["PGAPPNAME"] == "name" and "lock_timeout=5000" in environment["PGOPTIONS"]
         assert all(r"a:b\c" not in value for value in environment.values())
     assert not path.exists()
 
 
-def test_the_file_goes_away_when_the_program_fails() -> None:
-    with pytest.raises(ValueError), Target({"dbname": "x"}, "s3cret").client_environment("name") as environment:
+def test_the_file_goes_away_when_the_program_fails(tmp_path: Path) -> None:
+    target = Target({"dbname": "x"}, "s3cret")
+    with pytest.raises(ValueError), target.client_environment("name", str(tmp_path)) as environment:
         path = Path(environment["PGPASSFILE"])
         raise ValueError
     assert not path.exists()
 
 
-def test_without_a_password_no_file_is_named() -> None:
-    with Target({"dbname": "x"}).client_environment("name") as environment:
+def test_without_a_password_no_file_is_named(tmp_path: Path) -> None:
+    with Target({"dbname": "x"}).client_environment("name", str(tmp_path)) as environment:
         assert "PGPASSFILE" not in environment
 
 
