@@ -4,6 +4,8 @@
 
     DATABASE_URL=postgresql://... python demo/seed.py before|after --history guide|chain|branched
 
+The address may as well stand in a file that DATABASE_URL_FILE names.
+
 `before` is run just below the migration (in branched: at both of g1h2i3j4k5l6 and f4g5h6i7j8k9) and writes
 what the application held then. `after` is run once the migration has been applied, normally at the head, and
 adds what users did since. Columns and tables that a history lacks at that point are left out. All happens in
@@ -21,6 +23,7 @@ import random
 import sys
 import uuid
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -260,7 +263,8 @@ def main() -> int:
     parser.add_argument("stage", choices=["before", "after"])
     parser.add_argument("--history", required=True, choices=sorted(PARENTS))
     options = parser.parse_args()
-    url = os.environ.get("DATABASE_URL")
+    address = os.environ.get("DATABASE_URL_FILE")
+    url = Path(address).read_text() if address else os.environ.get("DATABASE_URL")
     if not url:
         print("DATABASE_URL is not set", file=sys.stderr)
         return 1

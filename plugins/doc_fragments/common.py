@@ -65,9 +65,8 @@ options:
     default: {}
   runtime:
     description:
-      - Where programs run. V(host) is the managed node itself.
+      - Where programs run. V(host) is the managed node itself, and the only one so far.
     type: str
-    choices: [host]
     default: host
   pg_bin_dir:
     description:
@@ -77,6 +76,11 @@ options:
     description:
       - The run directory whose journal records what the module does. Without it nothing is journalled.
     type: path
+  run_token:
+    description:
+      - What M(recyclic.rollback.run_open) returned as token. A run whose lock was taken over since acts no more.
+    type: str
+    default: ''
   language:
     description:
       - The language of messages to the operator.

@@ -71,6 +71,9 @@ class LookupModule(LookupBase):
 
 def space():
     """Pids are only comparable within one boot of one kernel and one pid namespace."""
+    # Where other users' processes are hidden, one that cannot be seen may well be alive.
+    if not process_mark(1):
+        return ""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             return f"{stream.read().strip()}/{os.readlink('/proc/self/ns/pid')}"

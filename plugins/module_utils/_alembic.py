@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import _alembic_agent
-from ._database import Limits, Target, recorded_heads, session_name, value
+from ._database import Limits, Target, end_backends, recorded_heads, session_name, value
 from ._errors import Problem, Refusal
 from ._redact import Redactor
 from ._revisions import Graph, Revision
@@ -25,6 +25,8 @@ from ._runner import Finished, HostRuntime, Program
 # network namespace alone would leave the server's Unix socket within reach.
 _COVER = ('n=$1; shift; while [ "$n" -gt 0 ]; do mount --bind /dev/null "$1" || exit 97; shift; n=$((n-1)); done; '
           'exec "$@"')
+# A history of ten thousand revisions is answered in about two MiB.
+ANSWER_BYTES = 64 * 1024 * 1024
 _LISTENING = 0x10000  # __SO_ACCEPTCON in the flags of /proc/net/unix
 
 
@@ -84,8 +86,9 @@ class Environment:
         # Read through the loader: Ansible ships module_utils inside a zip file. Its own loader gives bytes.
         source = _alembic_agent.__loader__.get_source(_alembic_agent.__name__)  # type: ignore[union-attr]
         script = source if isinstance(source, bytes) else source.encode()
-        done = self.runtime.run(Program(argv, {**environment, _alembic_agent.REQUEST: asked}, stdin=script,
-                                        cwd=self.cwd, timeout_s=self.timeout_s))
+        program = Program(argv, {**environment, _alembic_agent.REQUEST: asked}, stdin=script, cwd=self.cwd,
+                          timeout_s=self.timeout_s, kept_bytes=ANSWER_BYTES)
+        done = self.runtime.run(program)
         _noise, found, rest = done.stdout.rpartition(begin)
         if not found:
             raise Refusal("alembic_broken", config=self.config, error=self.last_words(done), python=self.python)
@@ -110,6 +113,13 @@ class Environment:
                                entry["downgrade"]) for entry in answer["graph"])
         error = errors.get("path")
         return Sight(answer["alembic"], graph, answer.get("path"), error and self.redact(error), answer["probe"])
+
+    def look_from(self, connection: t.Any, name: str, *arguments: t.Any, **request: t.Any) -> Sight:
+        """The same; and should it be ended on the way, no session of it is left on the server."""
+        try:
+            return self.look(name, *arguments, **request)
+        finally:
+            end_backends(connection, name)
 
     def render(self, path: list[str], direction: str) -> dict[str, dict[str, str]]:
         """Return the SQL of each revision: ``{revision: {sql} or {error}}``, rendered where nothing can be reached.
@@ -143,7 +153,8 @@ def environment_from(params: t.Mapping[str, t.Any], redact: Redactor) -> Environ
     """Build an Environment from a module's options."""
     variables = {str(key): str(text) for key, text in (params["alembic_environment"] or {}).items()}
     return Environment(HostRuntime(), params["alembic_config"], params["alembic_python"],
-                       params["alembic_chdir"] or None, variables, params["alembic_timeout"], redact)
+                       params["alembic_chdir"] or os.path.dirname(params["alembic_config"]) or None,
+                       variables, params["alembic_timeout"], redact)
 
 
 def renders_nothing(text: str, version_table: str) -> bool:
@@ -181,11 +192,18 @@ def require_same_place(sight: Sight, control: t.Any, target: Target, name: str) 
              if sight.probe[key] != wanted]
     if wrong:
         raise Refusal("probe_mismatch", differences="; ".join(wrong))
+    # To end a session one has to be a member of its role, or of the role made for it; a superuser's, a superuser.
+    may = value(control, "SELECT current_setting('is_superuser')::bool OR NOT r.rolsuper"
+                         " AND (pg_has_role(r.oid, 'MEMBER') OR pg_has_role('pg_signal_backend', 'MEMBER'))"
+                         " FROM pg_roles r WHERE r.rolname = %s", (sight.probe["user"],))
+    if not may:
+        raise Refusal("cannot_end_migration", user=sight.probe["user"])
 
 
 def prefix_of(run_id: str | None) -> str:
     """Return the application_name under which a run's migrations are at work."""
-    return session_name(run_id, "alembic")
+    # Outside a run the process stands for it: two modules at once must not end each other's work.
+    return session_name(run_id or str(os.getpid()), "alembic")
 
 
 def partial_move(before: list[str], after: list[str]) -> Problem:

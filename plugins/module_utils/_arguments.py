@@ -33,9 +33,10 @@ def common_spec() -> dict[str, t.Any]:
         "ssl_cert": {"type": "path"},
         "ssl_key": {"type": "path", "no_log": False},
         "connect_params": {"type": "dict", "default": {}, "no_log": True},
-        "runtime": {"type": "str", "default": "host", "choices": ["host"]},
+        "runtime": {"type": "str", "default": "host"},
         "pg_bin_dir": {"type": "path"},
         "run_dir": {"type": "path"},
+        "run_token": {"type": "str", "default": "", "no_log": False},
         "language": {"type": "str", "default": "en", "choices": ["en", "fr"]},
     }
 

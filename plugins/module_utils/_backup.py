@@ -65,7 +65,7 @@ def expected_bytes(connection: t.Any, wanted: Wanted) -> int:
 
 def require_space(where: str, wanted: Wanted, expected: int) -> int:
     """Return the reserve in bytes. Raises Refusal when the expected bytes would eat into it."""
-    place = where
+    place = os.path.abspath(where)
     while not os.path.exists(place):  # In check mode the directory may not be there yet.
         place = os.path.dirname(place)
     disk = shutil.disk_usage(place)
@@ -161,9 +161,10 @@ def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, want
             raise Refusal("table_absent", table=table, database=target.database)
         tables.append(found)
     session.rollback()
-    for statement in ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                      "SET LOCAL idle_in_transaction_session_timeout TO 0"):
-        rows(session, statement)
+    rows(session, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    # The snapshot lives as long as this transaction; the second setting came with version 17.
+    rows(session, "SELECT set_config(name, '0', true) FROM pg_settings"
+                  " WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')")
     snapshot = value(session, "SELECT pg_export_snapshot()")
     heads = recorded_heads(session, wanted.version_table, wanted.version_schema)
     described = {**identity(session), **describe_database(session)}
@@ -281,11 +282,12 @@ def damage(manifest: dict[str, t.Any], deep: bool = False) -> str | None:
     return None
 
 
-def newest_good(backups: str, database: str) -> dict[str, t.Any] | None:
+def newest_good(backups: str, database: str, server: str | None = None) -> dict[str, t.Any] | None:
     """Return the manifest of the newest whole backup of a database whose files are all there; None where none is."""
     names = [name for name in os.listdir(backups) if not name.startswith(".")] if os.path.isdir(backups) else []
     manifests = [read_json(os.path.join(backups, name, MANIFEST)) for name in names]
     mine = [manifest for manifest in manifests if manifest and manifest["database"] == database
+            and server in (None, manifest.get("server", {}).get("system_identifier"))
             and any(entry["scope"] == "database" for entry in manifest["files"])]
     newest_first = sorted(mine, key=lambda manifest: str(manifest.get("finished_at")), reverse=True)
     return next((manifest for manifest in newest_first if damage(manifest) is None), None)

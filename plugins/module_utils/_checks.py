@@ -132,10 +132,12 @@ def told(difference: dict[str, t.Any], language: str) -> str:
     return say(language, "difference_" + difference["how"], **difference)
 
 
-def concerned_tables(names: t.Iterable[str], version_table: str, version_schema: str | None) -> set[str]:
-    """Return, as ``schema.name``, the tables a migration may change, and the version table, which it must."""
-    version = f"{version_schema or 'public'}.{version_table}"
-    return {version, *(name if "." in name else f"public.{name}" for name in names)}
+def places(connection: t.Any, table: str, known: dict[str, t.Any]) -> set[str]:
+    """Return, as ``schema.name``, where a table is; one that is gone is looked up in an earlier survey by its name."""
+    found = qualified(connection, table)
+    if found:
+        return {".".join(found)}
+    return {name for name, measured in known.items() if table in (name, measured["place"][1])}
 
 
 def passed(results: t.Iterable[Result]) -> bool:

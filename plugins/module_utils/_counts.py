@@ -82,7 +82,9 @@ def measure(connection: t.Any, table: tuple[str, str], where: str | None = None,
             cursor.execute(statement)
             found = cursor.fetchone()
     except psycopg2.Error as error:
-        raise Refusal("count_failed", table=".".join(table), filter=where or "-", error=str(error).strip()) from error
+        if not where:
+            raise
+        raise Refusal("count_failed", table=".".join(table), filter=where, error=str(error).strip()) from error
     return {"rows": found[0], "exact": True, "fingerprint": found[1] if fingerprint else None}
 
 

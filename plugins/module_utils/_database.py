@@ -17,7 +17,7 @@ import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from ._errors import Problem, Refusal
+from ._errors import Refusal, Unended
 
 try:
     import psycopg2
@@ -76,13 +76,6 @@ class Target:
     def place(self) -> str:
         """The server as one would say it: host and port, or the socket's directory."""
         return f"{self.params.get('host') or 'the local socket'}:{self.params.get('port')}"
-
-    @property
-    def slug(self) -> str:
-        """A file name that is this database's alone."""
-        text = f"{self.params.get('host', '')}:{self.params.get('port')}/{self.database}"
-        readable = "".join(char if char.isalnum() else "_" for char in self.database)
-        return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
     def dsn(self) -> str:
         """Return a connection string for a command line: everything but the password."""
@@ -177,6 +170,8 @@ def target_from(params: t.Mapping[str, t.Any]) -> Target:
         "sslkey": params["ssl_key"],
         **(params["connect_params"] or {}),
     }
+    if "sslpassword" in known:
+        raise Refusal("sslpassword_would_show")
     password = str(known.pop("password", "") or params["login_password"] or "")
     return Target({key: value for key, value in known.items() if value not in (None, "")}, password)
 
@@ -206,14 +201,23 @@ def identity(connection: t.Any) -> dict[str, t.Any]:
     return {"system_identifier": found[0], "database": found[1], "server_version": found[2]}
 
 
+def slug_of(connection: t.Any) -> str:
+    """Return a file name that is this database's alone, however its server was spelled."""
+    found = identity(connection)
+    readable = "".join(char if char.isalnum() else "_" for char in found["database"])
+    key = f"{found['system_identifier']}/{found['database']}"
+    return f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
 def recorded_heads(connection: t.Any, table: str = "alembic_version", schema: str | None = None) -> list[str] | None:
     """Return the recorded revisions, sorted; None where there is no version table."""
     name = sql.Identifier(schema, table) if schema else sql.Identifier(table)
     spelled = name.as_string(connection)
     if value(connection, "SELECT to_regclass(%s)", (spelled,)) is None:
         return None
-    statement = sql.SQL("SELECT version_num FROM {} ORDER BY version_num").format(name)
-    return [row[0] for row in rows(connection, statement)]
+    statement = sql.SQL("SELECT version_num FROM {}").format(name)
+    # Sorted here: the database's collation has its own order.
+    return sorted(row[0] for row in rows(connection, statement))
 
 
 @contextmanager
@@ -267,7 +271,7 @@ def describe_sessions(connection: t.Any, pids: t.Iterable[int]) -> list[dict[str
 def end_backends(connection: t.Any, prefix: str, limit_s: float = 15.0) -> list[int]:
     """End every session whose application_name starts with a prefix and wait until none is left.
 
-    Returns the pids that were ended. Raises Problem when one is still there after ``limit_s`` seconds.
+    Returns the pids that were ended. Raises Unended when one is still there after ``limit_s`` seconds.
     """
     ended: set[int] = set()
     deadline = time.monotonic() + limit_s
@@ -276,7 +280,7 @@ def end_backends(connection: t.Any, prefix: str, limit_s: float = 15.0) -> list[
         if not at_work:
             return sorted(ended)
         if time.monotonic() > deadline:
-            raise Problem("backends_remain", pids=", ".join(str(row["pid"]) for row in at_work))
+            raise Unended("backends_remain", pids=", ".join(str(row["pid"]) for row in at_work))
         for row in at_work:
             value(connection, "SELECT pg_terminate_backend(%s, 1000)", (row["pid"],))
             ended.add(row["pid"])

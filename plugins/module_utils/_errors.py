@@ -31,6 +31,12 @@ class Refusal(Problem):
     outcome = REFUSED
 
 
+class Unended(Problem):
+    """Something of ours is still at work and does not end: nothing measured now can be relied on."""
+
+    outcome = FAILED_NEEDS_HUMAN
+
+
 class Interrupted(BaseException):
     """A signal asked this process to stop: raised in the main thread, so that every ``finally`` ends its work."""
 

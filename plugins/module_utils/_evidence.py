@@ -201,6 +201,7 @@ class StateDirectory:
     """Backups, runs and locks of one managed node."""
 
     def __init__(self, path: str) -> None:
+        path = os.path.abspath(path)
         self.path = path
         self.runs = os.path.join(path, "runs")
         self.backups = os.path.join(path, "backups")
@@ -225,15 +226,21 @@ class StateDirectory:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def release(self, slug: str, run_id: str) -> bool:
-        """Give the lock back, if it is still this run's."""
+    def release(self, slug: str, run_id: str, token: str | None = None) -> bool:
+        """Give the lock back, if it is still this run's, and this controller's where a token says which."""
         with self.deciding(slug):
             held = read_json(self.lock_path(slug))
-            if held is None or held["run_id"] != run_id:
+            if held is None or held["run_id"] != run_id or (token and held.get("token") != token):
                 return False
             os.unlink(self.lock_path(slug))
             fsync_directory(self.locks)
             return True
+
+    def locks_held(self) -> list[dict[str, t.Any]]:
+        """Return every lock, each with its ``slug``."""
+        names = sorted(os.listdir(self.locks)) if os.path.isdir(self.locks) else []
+        found = {name[:-5]: read_json(os.path.join(self.locks, name)) for name in names if name.endswith(".json")}
+        return [{**held, "slug": slug} for slug, held in found.items() if held]
 
 
 def owner_alive(owner: dict[str, t.Any], asking: dict[str, t.Any]) -> bool | None:

@@ -36,6 +36,17 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "The server did not do what it was asked: {error}. See where things stand: ansible-playbook status.yml",
         "Le serveur n'a pas fait ce qui lui était demandé : {error}. Voyez où en sont les choses : ansible-playbook "
         "status.yml"),
+    "sslpassword_would_show": (
+        "sslpassword in rollback_connect_params would show on a command line. Use a key file without a passphrase, "
+        "readable by this user alone.",
+        "sslpassword dans rollback_connect_params serait visible sur une ligne de commande. Utilisez une clé sans phrase "
+        "secrète, lisible par ce seul utilisateur."),
+    "runtime_not_available": (
+        "rollback_runtime={runtime} is not available in this version; it knows host.",
+        "rollback_runtime={runtime} n'existe pas dans cette version ; elle connaît host."),
+    "strategy_not_available": (
+        "rollback_strategy={strategy} is not available in this version; it knows auto and alembic.",
+        "rollback_strategy={strategy} n'existe pas dans cette version ; elle connaît auto et alembic."),
     "server_too_old": (
         "PostgreSQL {version} lacks what ends work safely; version {minimum} or newer is needed.",
         "PostgreSQL {version} n'a pas de quoi arrêter un travail sûrement ; il faut la version {minimum} ou plus récente."),
@@ -65,6 +76,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Une connexion faite par env.py n'est pas celle attendue : {differences}. L'URL ou les connect_args de "
         "l'application l'emportent ; une migration ne pourrait y être ni bornée ni arrêtée. Corrigez "
         "rollback_alembic_environment ou env.py."),
+    "cannot_end_migration": (
+        "env.py connects as {user}, whose sessions rollback_login_user may not end: a migration that hangs could not be "
+        "stopped. Connect as {user}, or: GRANT {user} TO the login role",
+        "env.py se connecte en {user}, dont rollback_login_user ne peut pas arrêter les sessions : une migration bloquée ne "
+        "pourrait être stoppée. Connectez-vous en {user}, ou : GRANT {user} TO le rôle de connexion"),
     "heads_disagree": (
         "SQL reads the recorded revisions {sql}, Alembic reads {alembic} on database {database}: they do not look at the "
         "same place. Correct rollback_alembic_environment or the rollback_login_ options.",
@@ -137,6 +153,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "and it last wrote {silent_s} s ago. When you know it is gone: -e rollback_take_over={run_id}",
         "Le run {run_id} de {owner} tient cette base depuis {since} ; son contrôleur {controller} n'est pas visible d'ici et "
         "il a écrit il y a {silent_s} s. Quand vous savez qu'il est mort : -e rollback_take_over={run_id}"),
+    "unfinished_run": (
+        "Run {run_id} was cut off while it acted on this database, and is not finished. Finish it first, with the same "
+        "goal ({goal}): ansible-playbook {playbook}.yml. To leave it as it is: -e rollback_take_over={run_id}",
+        "Le run {run_id} a été coupé pendant qu'il agissait sur cette base, et n'est pas terminé. Terminez-le d'abord, avec "
+        "le même but ({goal}) : ansible-playbook {playbook}.yml. Pour le laisser tel quel : -e rollback_take_over={run_id}"),
+    "lock_lost": (
+        "Run {run_id} no longer holds this database: another controller took it over. This one stops without acting.",
+        "Le run {run_id} ne tient plus cette base : un autre contrôleur l'a reprise. Celui-ci s'arrête sans agir."),
     "another_run_acting": (
         "Another run is acting on this database: {holder}. Wait for it, or look: ansible-playbook status.yml",
         "Un autre run agit sur cette base : {holder}. Attendez-le, ou regardez : ansible-playbook status.yml"),
@@ -298,6 +322,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "difference_rows": ("{table}: {before} rows became {after}", "{table} : {before} lignes sont devenues {after}"),
     "difference_content": ("{table}: other content in its {after} rows", "{table} : autre contenu dans ses {after} lignes"),
     "rests_on_nothing_begun": ("no step that acts was begun", "aucune étape qui agit n'a été commencée"),
+    "rests_on_still_at_work": ("what is still at work may yet change the database",
+                               "ce qui est encore au travail peut encore modifier la base"),
     "rests_on_no_evidence": ("there is no evidence from before to compare with",
                              "il n'y a aucune mesure d'avant à laquelle comparer"),
     "rests_on_no_measure": ("the database could not be measured: {error}", "la base n'a pas pu être mesurée : {error}"),
@@ -330,6 +356,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "next_cut_off": ("Take up the run that was cut off: ansible-playbook {playbook}.yml",
                      "Reprendre le run coupé : ansible-playbook {playbook}.yml"),
     "next_wait": ("Wait for the run under way, or end it.", "Attendre le run en cours, ou l'arrêter."),
+    "next_unseen": (
+        "Its controller cannot be seen from here. When you know it is gone: ansible-playbook rollback.yml -e "
+        "rollback_take_over={run_id}",
+        "Son contrôleur n'est pas visible d'ici. Quand vous savez qu'il est mort : ansible-playbook rollback.yml -e "
+        "rollback_take_over={run_id}"),
     "next_nothing": ("Nothing is under way.", "Rien n'est en cours."),
     "next_server": ("The server does not answer: start it first.", "Le serveur ne répond pas : démarrez-le d'abord."),
     "status_run": ("Run {run_id} ({playbook}, by {owner}) holds the database since {since}; its controller runs: {alive}",

@@ -73,6 +73,8 @@ def perform(move: Move, environment: Environment, target: Target, control: t.Any
             move.blockers = describe_sessions(control, pids)
 
     while True:
+        if sight.heads_now(control) != move.before:
+            raise Problem("moved_since_plan", heads=", ".join(sight.heads_now(control)) or "-")
         move.attempts += 1
         move.blockers = []
         try:

@@ -17,7 +17,7 @@ _URL_PASSWORD = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/]*:)(\S+)(@)")
 _QUERY_PASSWORD = re.compile(r"([?&](?:ssl)?password=)([^&\s]+)()", re.IGNORECASE)
 # The keyword form is the other spelling of a connection string.
 _DSN_PASSWORD = re.compile(r"((?:^|[\s'\"])password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s'\"]+)()", re.IGNORECASE)
-_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"PASS|PWD|PW$|PHRASE|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH", re.IGNORECASE)
 
 
 def url_passwords(text: str) -> set[str]:

@@ -30,6 +30,8 @@ def judge_failure(run_dir: str, claimed: str, measure: t.Callable[[], dict[str, 
     Where no step of ours began to act, nothing of ours can have changed the database. Otherwise ``measure`` reads it
     again and every table is compared with the evidence from before.
     """
+    if claimed == FAILED_NEEDS_HUMAN:
+        return FAILED_NEEDS_HUMAN, say(language, "rests_on_still_at_work")
     if not Journal(run_dir).acted():
         outcome = claimed if claimed in (REFUSED, NOT_VALID) else FAILED_UNCHANGED
         return outcome, say(language, "rests_on_nothing_begun")
@@ -92,7 +94,8 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
     tried = [line for line in journal if line["event"] == "ended" and line["step"] == "alembic_downgrade"]
     files = [entry for entry in backup.get("files", []) if entry["scope"] == "database"] or backup.get("files", [])
     restore = os.path.join(backup["path"], "RESTORE.txt") if backup else say(language, "none")
-    after_heads = (evidence["after"] or evidence["before"]).get("heads", plan.get("from_heads", []))
+    known_heads = (evidence["after"] or evidence["before"]).get("heads", plan.get("from_heads", []))
+    after_heads = given.get("measured_heads") or known_heads
     return {
         # A run refused before it had a directory still leaves a report on the controller.
         "run_id": meta.get("run_id") or new_run_id(),

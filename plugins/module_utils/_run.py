@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import time
 import typing as t
 from contextlib import suppress
 
-from ._database import Target, end_backends, lock_holder, session_name
-from ._errors import Problem, Refusal
+from ._database import Target, end_backends, lock_holder, session_name, slug_of
+from ._errors import Refusal, Unended
 from ._evidence import (
     Journal,
     StateDirectory,
@@ -40,20 +41,25 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
     A run whose controller is gone is taken over: what it left at work is ended, and if it wanted the same it is the one
     that goes on. Raises Refusal while another run is under way.
     """
-    path = state.lock_path(target.slug)
-    with state.deciding(target.slug):
+    slug, token = slug_of(connection), secrets.token_hex(8)
+    path = state.lock_path(slug)
+    with state.deciding(slug):
         held = read_json(path)
         if held:
             _require_gone(held, meta["controller"], state, take_over)
         cut_off = inspect_run(state.run_dir(held["run_id"])) if held else None
+        again = bool(cut_off and not cut_off["reported"] and _same_wish(cut_off["meta"], meta))
+        if cut_off and cut_off["acted"] and not cut_off["reported"] and not again and take_over != cut_off["run_id"]:
+            raise Refusal("unfinished_run", run_id=cut_off["run_id"], playbook=cut_off["meta"].get("playbook", "?"),
+                          goal=cut_off["meta"].get("goal", {}))
         # What the run before left is no longer its own: ended here, before anything else looks at the database.
         ended = end_leftovers(state.run_dir(held["run_id"]), connection) if held else []
         holder = lock_holder(connection)
         if holder:
             raise Refusal("another_run_acting", holder=holder)
-        again = bool(cut_off and not cut_off["reported"] and _same_wish(cut_off["meta"], meta))
         run_id = held["run_id"] if held and again else new_run_id()
-        lock = {"run_id": run_id, "owner": meta["operator"], "controller": meta["controller"], "since": now()}
+        lock = {"run_id": run_id, "owner": meta["operator"], "controller": meta["controller"], "since": now(),
+                "database": target.database, "token": token}
         write_json(path, lock)
     run_dir = state.run_dir(run_id)
     os.makedirs(run_dir, mode=0o700, exist_ok=True)
@@ -67,9 +73,20 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
         meta = {**meta, "started_at": cut_off["meta"]["started_at"]}
     elif held and cut_off and not cut_off["reported"] and os.path.isdir(state.run_dir(held["run_id"])):
         Journal(state.run_dir(held["run_id"])).write("abandoned", successor=run_id)
-    write_json(os.path.join(run_dir, META), {"run_id": run_id, **meta})
+    write_json(os.path.join(run_dir, META), {"run_id": run_id, "lock": slug, **meta})
     _point_latest(state, run_id)
-    return {"run_id": run_id, "run_dir": run_dir, "resumed": again, "cut_off": cut_off, "ended": ended}
+    return {"run_id": run_id, "run_dir": run_dir, "token": token, "resumed": again,
+            "cut_off": cut_off if cut_off and not cut_off["reported"] else None, "ended": ended}
+
+
+def require_held(run_dir: str | None, token: str | None) -> None:
+    """Raise Refusal when this run's lock was taken over: somebody else goes on in its place."""
+    if not (run_dir and token):
+        return
+    state = StateDirectory(os.path.dirname(os.path.dirname(os.path.abspath(run_dir))))
+    held = read_json(state.lock_path((read_json(os.path.join(run_dir, META)) or {}).get("lock", "?")))
+    if not held or held["token"] != token:
+        raise Refusal("lock_lost", run_id=os.path.basename(run_dir))
 
 
 def _require_gone(held: dict[str, t.Any], asking: dict[str, t.Any], state: StateDirectory, take_over: str | None
@@ -113,7 +130,7 @@ def last_sign(run_dir: str) -> str | None:
 def end_leftovers(run_dir: str, connection: t.Any) -> list[str]:
     """End the processes and sessions a cut-off run left at work, and say which they were.
 
-    The process is asked first: it ends its own work before it goes. Raises Problem when one does not end.
+    The process is asked first: it ends its own work before it goes. Raises Unended when one does not end.
     """
     ended = []
     for step in Journal(run_dir).open_steps():
@@ -136,7 +153,7 @@ def _end_process(step: dict[str, t.Any], run_id: str) -> None:
             if process_mark(step["pid"]) != step["mark"]:
                 return
             time.sleep(0.1)
-    raise Problem("steps_remain", run_id=run_id, pids=str(step["pid"]))
+    raise Unended("steps_remain", run_id=run_id, pids=str(step["pid"]))
 
 
 def _point_latest(state: StateDirectory, run_id: str) -> None:

@@ -39,7 +39,7 @@ class Program:
     """A program to run: its arguments, what it reads and writes, and how long it may take.
 
     ``environment`` is added to the caller's. ``stdout`` names a file that receives standard output, created with
-    mode 0600; otherwise the last 256 KiB are returned. ``timeout_s`` is in seconds.
+    mode 0600; otherwise the last ``kept_bytes`` are returned. ``timeout_s`` is in seconds.
     """
 
     argv: list[str]
@@ -48,6 +48,7 @@ class Program:
     stdout: str | None = None
     cwd: str | None = None
     timeout_s: float | None = None
+    kept_bytes: int = KEPT_BYTES
 
     def line(self) -> str:
         """Return the command as one could type it again; the environment, where secrets live, is not part of it."""
@@ -107,7 +108,8 @@ class HostRuntime:
                 ended_by = _wait(process, program, began, watch)
             finally:
                 end_group(process)
-            return Finished(process.returncode, _tail(out), _tail(err), time.monotonic() - began, ended_by)
+            return Finished(process.returncode, _tail(out, program.kept_bytes), _tail(err, KEPT_BYTES),
+                            time.monotonic() - began, ended_by)
 
 
 def _wait(process: subprocess.Popen[bytes], program: Program, began: float,
@@ -168,9 +170,9 @@ def _sink(path: str | None, default: t.IO[bytes]) -> t.Iterator[t.IO[bytes]]:
         yield sink
 
 
-def _tail(stream: t.IO[bytes]) -> str:
+def _tail(stream: t.IO[bytes], kept_bytes: int) -> str:
     size = stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, size - KEPT_BYTES))
+    stream.seek(max(0, size - kept_bytes))
     return stream.read().decode("utf-8", errors="replace")
 
 

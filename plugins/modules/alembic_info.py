@@ -133,9 +133,9 @@ def look(module, redact):
     params = module.params
     run_id = run_id_of(params["run_dir"])
     with target_from(params).open(session_name(run_id, "look")) as connection:
-        sight = environment_from(params, redact).look(
-            prefix_of(run_id), Limits(params["lock_timeout"], params["statement_timeout"]), params["direction"],
-            params["migration"], params["to_revision"])
+        sight = environment_from(params, redact).look_from(
+            connection, prefix_of(run_id), Limits(params["lock_timeout"], params["statement_timeout"]),
+            params["direction"], params["migration"], params["to_revision"])
         recorded = sight.heads(connection)
     graph, path = sight.graph, sight.path
     after = graph.heads_after_downgrade if params["direction"] == "downgrade" else graph.heads_after_upgrade

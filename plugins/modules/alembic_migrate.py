@@ -44,6 +44,11 @@ options:
     type: str
     choices: [downgrade, upgrade]
     required: true
+  expected_heads:
+    description:
+      - The revisions a plan saw recorded. Where others are by now, nothing is done.
+    type: list
+    elements: str
   retries:
     description:
       - How many times to ask again after a lock was not had in time.
@@ -132,8 +137,10 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._database import
     session_name,
     target_from,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import Journal, run_id_of
 from ansible_collections.recyclic.rollback.plugins.module_utils._migrate import perform, predict
+from ansible_collections.recyclic.rollback.plugins.module_utils._run import require_held
 
 
 def migrate(module, redact):
@@ -143,8 +150,10 @@ def migrate(module, redact):
     environment = environment_from(params, redact)
     limits = Limits(params["lock_timeout"], params["statement_timeout"])
     with target.open(session_name(run_id, "control"), limits) as control:
-        sight = environment.look(prefix_of(run_id), limits, direction, to=revision)
+        sight = environment.look_from(control, prefix_of(run_id), limits, direction, to=revision)
         move = predict(sight, sight.heads(control), direction, revision)
+        if params["expected_heads"] is not None and move.before != sorted(params["expected_heads"]):
+            raise Refusal("moved_since_plan", heads=", ".join(move.before) or "-")
         result = {"changed": bool(move.path), "heads_before": move.before, "heads_after": move.predicted,
                   "path": move.path, "attempts": 0, "duration_s": 0.0, "executed_commands": []}
         if module.check_mode or module._diff:
@@ -155,6 +164,7 @@ def migrate(module, redact):
         require_same_place(sight, control, target, prefix_of(run_id))
         if module.check_mode:
             return result
+        require_held(params["run_dir"], params["run_token"])
         with advisory_lock(control), Journal(params["run_dir"]).step(f"alembic_{direction}", acts=True) as step:
             step.facts["revision"] = revision
             try:
@@ -185,6 +195,7 @@ def main():
     run(migrate, {
         "revision": {"type": "str", "required": True},
         "direction": {"type": "str", "required": True, "choices": ["downgrade", "upgrade"]},
+        "expected_heads": {"type": "list", "elements": "str"},
         "retries": {"type": "int", "default": 3},
         "retry_delay": {"type": "int", "default": 2},
     }, alembic=True, supports_check_mode=True)

@@ -164,8 +164,8 @@ def plan(module, redact):
     limits = Limits(params["lock_timeout"], params["statement_timeout"])
     with Journal(params["run_dir"]).step("plan") as step, target.open(
             session_name(run_id, "plan"), limits, autocommit=False) as connection:
-        sight = environment_from(params, redact).look(prefix_of(run_id), limits, "downgrade", params["migration"],
-                                                      params["to_revision"])
+        sight = environment_from(params, redact).look_from(connection, prefix_of(run_id), limits, "downgrade",
+                                                           params["migration"], params["to_revision"])
         require_same_place(sight, connection, target, prefix_of(run_id))
         recorded = sight.heads(connection)
         connection.rollback()
@@ -216,9 +216,11 @@ def result(planned, finishing, language):
 def require_no_traces(connection, params, sight):
     """Refuse to go on after a cut in the middle of acting unless the database is as it was measured before."""
     run_dir = params["run_dir"]
-    before = read_json(os.path.join(run_dir, "before.json")) if run_dir and Journal(run_dir).acted() else None
-    if not before:
+    if not (run_dir and Journal(run_dir).acted()):
         return
+    before = read_json(os.path.join(run_dir, "before.json"))
+    if not before:
+        raise Problem("cut_left_traces", changes=say(params["language"], "rests_on_no_evidence"))
     now = take_evidence(connection, [], params["fingerprint_max_bytes"], True, sight.probe["version_table"],
                         sight.probe["version_table_schema"])
     changed = differences(before["tables"], now["tables"])

@@ -117,6 +117,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._report import (
     markdown,
     summary,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._run import META
 
 
 def close(module, redact):
@@ -127,8 +128,14 @@ def close(module, redact):
     failure = params["failure"]
     if failure:
         told["failure"] = redact(str(failure.get("msg", "")))
-        outcome, told["rests_on"] = judge_failure(run_dir or "", str(failure.get("outcome")),
-                                                  lambda: measure(params, target), language)
+        measured = {}
+
+        def measure_once():
+            measured.update(measure(params, target))
+            return measured
+
+        outcome, told["rests_on"] = judge_failure(run_dir or "", str(failure.get("outcome")), measure_once, language)
+        told["measured_heads"] = measured.get("heads")
     report = build(run_dir or "", outcome, told, language)
     report["database"] = target.database
     place = f"{params['report_dir']}/{report['run_id']}/report.md" if params["report_dir"] else ""
@@ -137,7 +144,8 @@ def close(module, redact):
     if run_dir:
         for name, content in files.items():
             write_file(os.path.join(run_dir, name), content)
-        StateDirectory(params["state_dir"]).release(target.slug, report["run_id"])
+        lock = (read_json(os.path.join(run_dir, META)) or {}).get("lock", "")
+        StateDirectory(params["state_dir"]).release(lock, report["run_id"], params["run_token"])
     return {"changed": False, "report": report, "outcome": outcome, "good": outcome in GOOD,
             "summary": summary(report, language, place),
             "files": [{"name": name, "content": content} for name, content in files.items()]}

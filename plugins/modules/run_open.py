@@ -80,6 +80,10 @@ run_id:
   description: The run's name, sortable by time.
   type: str
   returned: success
+token:
+  description: Proves, as O(run_token) of other modules, that the run still holds the database's lock.
+  type: str
+  returned: success
 run_dir:
   description: The run's directory on the managed node; empty in check mode.
   type: str
@@ -116,12 +120,16 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._run import begi
 
 def begin_run(module, redact):
     params = module.params
+    if params["runtime"] != "host":
+        raise Refusal("runtime_not_available", runtime=params["runtime"])
+    if params["goal"].get("strategy", "auto") not in ("auto", "alembic"):
+        raise Refusal("strategy_not_available", strategy=params["goal"]["strategy"])
     state, target = StateDirectory(params["state_dir"]), target_from(params)
     with target.open(session_name(None, "open")) as connection:
         if module.check_mode:
             require_writable(params["state_dir"])
-            return {"changed": False, "run_id": "", "run_dir": "", "resumed": False, "cut_off": None, "ended": [],
-                    "notice": ""}
+            return {"changed": False, "run_id": "", "run_dir": "", "token": "", "resumed": False, "cut_off": None,
+                    "ended": [], "notice": ""}
         state.create()
         meta = {"playbook": params["playbook"], "database": target.database, "goal": params["goal"],
                 "operator": params["operator"], "controller": params["controller"], "started_at": now()}
@@ -142,6 +150,7 @@ def notice(begun, language):
 
 def require_writable(path):
     """In check mode nothing is written, so the permissions have to do."""
+    path = os.path.abspath(path)
     while not os.path.exists(path):
         path = os.path.dirname(path)
     if not (os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)):

@@ -102,11 +102,13 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._backup import I
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import (
     APPLICATION,
     backends,
+    identity,
     recorded_heads,
     session_name,
+    slug_of,
     target_from,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import FAILED_NEEDS_HUMAN, Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, owner_alive, read_json
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import REPORT, inspect_run
@@ -115,15 +117,20 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._run import REPO
 def status(module, redact):
     params, language = module.params, module.params["language"]
     state, target = StateDirectory(params["state_dir"]), target_from(params)
-    found = {"changed": False, "run": run_under_way(state, target, params["controller"]), "sessions": [],
-             "recorded_heads": None, "server": "up"}
+    found: dict = {"changed": False, "run": None, "sessions": [], "recorded_heads": None, "server": "up"}
+    # Without the server nobody can say whose lock it is but by the database's name.
+    locks = [held for held in state.locks_held() if held["database"] == target.database]
+    server = None
     try:
         with target.open(session_name(None, "status")) as connection:
+            locks = [held for held in locks if held["slug"] == slug_of(connection)]
+            server = identity(connection)["system_identifier"]
             found["sessions"] = backends(connection, APPLICATION)
             found["recorded_heads"] = recorded_heads(connection, params["version_table"], params["version_schema"])
     except Refusal as refusal:
         found["server"] = redact(say(language, refusal.key, **refusal.facts))
-    backup = newest_good(state.backups, target.database)
+    found["run"] = run_under_way(state, locks[0], params["controller"]) if locks else None
+    backup = newest_good(state.backups, target.database, server)
     found["backup"] = backup and {**{key: backup[key] for key in ("path", "finished_at", "heads")},
                                   "bytes": sum(entry["bytes"] for entry in backup["files"])}
     names = sorted(os.listdir(state.backups)) if os.path.isdir(state.backups) else []
@@ -157,11 +164,8 @@ def describe(found, language):
     return [*lines, say(language, "sum_next", next=found["next"])]
 
 
-def run_under_way(state, target, controller):
+def run_under_way(state, held, controller):
     """The run that holds the lock, and whether anything of it still moves."""
-    held = read_json(state.lock_path(target.slug))
-    if not held:
-        return None
     told = inspect_run(state.run_dir(held["run_id"]))
     return {"run_id": held["run_id"], "playbook": told["meta"].get("playbook", "rollback"), "owner": held["owner"],
             "since": held["since"], "alive": owner_alive(held["controller"], controller), "last_sign":
@@ -175,7 +179,8 @@ def last_outcome(state, database):
     for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
         report = None if name == "latest" else read_json(os.path.join(state.runs, name, REPORT))
         if report and report["database"] == database:
-            return {"run_id": report["run_id"], "outcome": report["outcome"], "finished_at": report["finished_at"]}
+            return {"run_id": report["run_id"], "outcome": report["outcome"], "finished_at": report["finished_at"],
+                    "restore": (report["backup"] or {}).get("restore", "-")}
     return None
 
 
@@ -185,8 +190,12 @@ def advise(found, language):
         return say(language, "next_server")
     if found["run"] and found["run"]["alive"] is False:
         return say(language, "next_cut_off", playbook=found["run"]["playbook"])
+    if found["run"] and found["run"]["alive"] is None:
+        return say(language, "next_unseen", run_id=found["run"]["run_id"])
     if found["run"] or found["sessions"]:
         return say(language, "next_wait")
+    if found["last_outcome"] and found["last_outcome"]["outcome"] == FAILED_NEEDS_HUMAN:
+        return say(language, "next_failed_needs_human", restore=found["last_outcome"]["restore"])
     return say(language, "next_nothing")
 
 

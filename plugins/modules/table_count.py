@@ -165,15 +165,15 @@ import os
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     check_spec,
-    concerned_tables,
     judge,
     judge_heads,
     judge_other_tables,
     passed,
+    places,
     take_evidence,
     told,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences, qualified
+from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name, target_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
@@ -196,9 +196,9 @@ def count(module, redact):
     name = os.path.splitext(os.path.basename(params["evidence"] or "measure"))[0]
     with Journal(params["run_dir"]).step(name) as step, target_from(params).open(
             session_name(run_id, "count"), autocommit=False) as connection:
-        concerned = concerned_tables(
-            [".".join(qualified(connection, name) or (name,)) for name in params["concerned"]],
-            params["version_table"], params["version_schema"])
+        concerned = set()
+        for name in [*params["concerned"], ".".join(filter(None, (params["version_schema"], params["version_table"])))]:
+            concerned |= places(connection, name, (baseline or {}).get("tables", {}))
         connection.rollback()
         found = take_evidence(connection, params["checks"], params["fingerprint_max_bytes"], everything,
                               params["version_table"], params["version_schema"])

@@ -452,7 +452,7 @@ def test_the_reserve_is_kept_on_the_way(database: Database, small_disk: Callable
     failed = run_module("pg_backup", **options(database, place / "backups", disk_reserve=str(reserve),
                                                pg_bin_dir=programs))
 
-    assert failed["problem"] == "backup_failed", failed
+    assert failed["problem"] == "backup_disk_reserve", failed
     assert "disk_reserve" in failed["msg"]
     left_nothing(database, place / "backups")
 
@@ -461,7 +461,7 @@ def test_the_time_limit(database: Database, backups: Path, tmp_path: Path) -> No
     programs = make_programs(tmp_path / "bin", database.server, SLOW.format(flag=tmp_path / "never"))
     failed = run_module("pg_backup", **options(database, backups, timeout=1, pg_bin_dir=programs))
     left_nothing(database, backups)
-    assert failed["problem"] == "backup_failed"
+    assert failed["problem"] == "backup_timeout"
     assert "timeout" in failed["msg"]
 
 
@@ -614,7 +614,7 @@ def test_a_role_that_cannot_read_everything_takes_no_backup(database: Database, 
     databases.role(reader.user, reader.password)
     try:
         failed = run_module("pg_backup", **options(reader, backups))
-        assert failed["problem"] in ("backup_failed", "count_failed")
+        assert failed["problem"] in ("backup_failed", "database_error")
         assert "permission denied" in failed["msg"]
         left_nothing(database, backups)
     finally:

@@ -126,7 +126,7 @@ def test_an_environment_is_built_from_a_modules_options() -> None:
     params = {"alembic_config": "/a.ini", "alembic_python": "py", "alembic_chdir": "", "alembic_timeout": 5,
               "alembic_environment": {"DEBUG": True, "N": 1}}
     found = environment_from(params, Redactor())
-    assert (found.config, found.python, found.cwd, found.timeout_s) == ("/a.ini", "py", None, 5)
+    assert (found.config, found.python, found.cwd, found.timeout_s) == ("/a.ini", "py", "/", 5)
     assert found.variables == {"DEBUG": "True", "N": "1"}
     assert environment_from({**params, "alembic_environment": None}, Redactor()).variables == {}
 
@@ -193,7 +193,7 @@ def test_what_cannot_be_rendered_says_why_for_each_revision(rendering: Environme
 
 def test_a_migration_is_found_again_by_its_runs_name() -> None:
     assert prefix_of("20260301T031500Z-a1b2c3") == "recyclic.rollback:20260301T031500Z-a1b2c3:alembic"
-    assert prefix_of(None) == "recyclic.rollback:alembic"
+    assert prefix_of(None) == f"recyclic.rollback:{os.getpid()}:alembic"
 
 
 @pytest.mark.parametrize(("before", "after", "facts"), [

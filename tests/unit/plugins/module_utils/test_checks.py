@@ -10,7 +10,6 @@ import pytest
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     check_spec,
-    concerned_tables,
     judge,
     judge_heads,
     judge_other_tables,
@@ -162,16 +161,6 @@ def test_a_judgement_speaks_the_operators_language() -> None:
     assert judge_heads({"heads": []}, ["a"], "fr")["observed"] == "aucune"
     gone = judge_other_tables({"tables": {}}, {"tables": {"public.t": present(5)}}, set(), "fr")
     assert gone["observed"] == "public.t : disparue (elle avait 5 lignes)"
-
-
-@pytest.mark.parametrize(("names", "schema", "expected"), [
-    (["categories"], None, {"public.categories", "public.alembic_version"}),
-    (["shop.categories"], "meta", {"shop.categories", "meta.alembic_version"}),
-    ([], "", {"public.alembic_version"}),
-])
-def test_concerned_tables_are_those_named_and_the_version_table(names: list[str], schema: str | None,
-                                                                expected: set[str]) -> None:
-    assert concerned_tables(names, "alembic_version", schema) == expected
 
 
 def test_only_an_outright_failure_is_one() -> None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import stat
 from pathlib import Path
@@ -54,14 +53,6 @@ def test_a_connection_string_for_a_command_line_holds_no_password() -> None:
     dsn = target_from({**PARAMS, "login_db": "a b='c", "login_host": "db"}).dsn()
     assert "s3cret" not in dsn
     assert extensions.parse_dsn(dsn)["dbname"] == "a b='c"
-
-
-def test_a_slug_is_a_file_name_of_one_database_alone() -> None:
-    places = [("recyclic", "db", 5432), ("recyclic", "db", 5433), ("recyclic", "db2", 5432), ("re/cyclic", "db", 5432),
-              ("re_cyclic", "db", 5432), ("../x", "db", 5432)]
-    slugs = [Target({"dbname": name, "host": host, "port": port}).slug for name, host, port in places]
-    assert len(set(slugs)) == len(slugs)
-    assert all(re.fullmatch(r"\w+-[0-9a-f]{12}", slug) for slug in slugs)
 
 
 @pytest.mark.parametrize(("run_id", "part", "name"), [

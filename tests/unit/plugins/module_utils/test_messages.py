@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import LANGUAGES, MESSAGES, say
 
 # Where the key stands among the arguments of a call.
-KEY_AT = {"Problem": 0, "Refusal": 0, "say": 1}
+KEY_AT = {"Problem": 0, "Refusal": 0, "Unended": 0, "say": 1}
 
 
 def placeholders(text: str) -> set[str]:

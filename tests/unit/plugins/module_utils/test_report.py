@@ -227,12 +227,16 @@ def never() -> dict[str, Any]:
 
 @pytest.mark.parametrize(("claimed", "outcome"), [
     ("refused", "refused"), ("not_valid", "not_valid"), ("None", "failed_unchanged"),
-    ("failed_needs_human", "failed_unchanged"),
     ("rolled_back", "failed_unchanged"),
 ])
 def test_where_nothing_acted_nothing_was_changed(run: Path, claimed: str, outcome: str) -> None:
     assert judge_failure(str(run), claimed, never) == (outcome, "no step that acts was begun")
     assert judge_failure("", claimed, never)[0] == outcome
+
+
+def test_what_is_still_at_work_is_not_called_unchanged(run: Path) -> None:
+    assert judge_failure(str(run), "failed_needs_human", never)[0] == "failed_needs_human"
+    assert judge_failure("", "failed_needs_human", never)[0] == "failed_needs_human"
 
 
 CHANGED = {**TABLES, "public.users": {**TABLES["public.users"], "rows": 2}}

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.recyclic.rollback.plugins.module_utils._database import Target
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
     Journal,
     StateDirectory,
@@ -35,7 +34,8 @@ def found(**other: Any) -> dict[str, Any]:
     (found(), "Nothing is under way."),
     (found(run=RUN), "Take up the run that was cut off: ansible-playbook rollback.yml"),
     (found(run={**RUN, "alive": True}), "Wait for the run under way, or end it."),
-    (found(run={**RUN, "alive": None}), "Wait for the run under way, or end it."),
+    (found(run={**RUN, "alive": None}), "Its controller cannot be seen from here. When you know it is gone: "
+                                        "ansible-playbook rollback.yml -e rollback_take_over=r1"),
     (found(sessions=[SESSION]), "Wait for the run under way, or end it."),
     (found(server="Nothing answers", run=RUN), "The server does not answer: start it first."),
 ])
@@ -78,14 +78,15 @@ def state(tmp_path: Path) -> StateDirectory:
 
 
 def test_the_run_that_holds_the_lock_is_looked_into(state: StateDirectory) -> None:
-    target = Target({"dbname": "recyclic", "port": 5432})
-    assert status_info.run_under_way(state, target, HERE) is None
-    write_json(state.lock_path(target.slug), {
+    assert state.locks_held() == []
+    write_json(state.lock_path("recyclic-1"), {
         "run_id": "r1", "owner": "alice", "since": "then", "controller": {**HERE, "pid": 11, "mark": "1"}})
     os.mkdir(state.run_dir("r1"))
     mark = process_mark(os.getpid())
     Journal(state.run_dir("r1")).write("begun", step="alembic_downgrade", acts=True, pid=os.getpid(), mark=mark)
-    run = status_info.run_under_way(state, target, HERE)
+    (held,) = state.locks_held()
+    assert held["slug"] == "recyclic-1"
+    run = status_info.run_under_way(state, held, HERE)
     assert (run["run_id"], run["owner"], run["alive"], run["acted"]) == ("r1", "alice", False, True)
     assert [(step["step"], step["alive"]) for step in run["steps"]] == [("alembic_downgrade", bool(mark))]
 
@@ -95,7 +96,7 @@ def test_the_last_outcome_is_the_newest_report_on_this_database(state: StateDire
     for run_id, database in (("r1", "recyclic"), ("r2", "recyclic"), ("r3", "other")):
         os.mkdir(state.run_dir(run_id))
         write_json(os.path.join(state.run_dir(run_id), "report.json"), {
-            "run_id": run_id, "database": database, "outcome": "rolled_back", "finished_at": "then"})
+            "run_id": run_id, "database": database, "outcome": "rolled_back", "finished_at": "then", "backup": None})
     os.mkdir(state.run_dir("r4"))
     os.symlink("r3", os.path.join(state.runs, "latest"))
     assert status_info.last_outcome(state, "recyclic")["run_id"] == "r2"
