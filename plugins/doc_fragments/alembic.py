@@ -21,7 +21,7 @@ options:
     default: python3
   alembic_chdir:
     description:
-      - The directory Alembic is run in.
+      - The directory Alembic is run in; by default that of O(alembic_config).
     type: path
   alembic_environment:
     description:

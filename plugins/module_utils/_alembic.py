@@ -152,8 +152,10 @@ class Environment:
 def environment_from(params: t.Mapping[str, t.Any], redact: Redactor) -> Environment:
     """Build an Environment from a module's options."""
     variables = {str(key): str(text) for key, text in (params["alembic_environment"] or {}).items()}
+    # A relative script_location is meant from where the configuration stands.
+    beside = os.path.dirname(params["alembic_config"])
     return Environment(HostRuntime(), params["alembic_config"], params["alembic_python"],
-                       params["alembic_chdir"] or os.path.dirname(params["alembic_config"]) or None,
+                       params["alembic_chdir"] or (beside if os.path.isdir(beside) else None),
                        variables, params["alembic_timeout"], redact)
 
 

@@ -136,6 +136,9 @@ def main():
         from alembic.script import ScriptDirectory
 
         answer["alembic"] = alembic.__version__
+        # Alembic itself reads a missing file as an empty one.
+        if not os.path.exists(request["config"]):
+            raise FileNotFoundError(f"{request['config']} does not exist")
         config = Config(request["config"])
         script = ScriptDirectory.from_config(config)
         parts = {"graph": lambda: graph(script), "probe": lambda: probe(config, script),

@@ -210,7 +210,9 @@ def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, want
         _verify(runtime, os.path.join(aside, entry["name"]), wanted.format, expected)
         entry.update(_seal(os.path.join(aside, entry["name"])))
     return {"database": target.database, "started_at": began, "finished_at": now(), "format": wanted.format,
-            "heads": heads, "server": described, "files": files, "tables": counted, "commands": commands,
+            "heads": heads,
+            "bin_dir": os.path.dirname(runtime.client("pg_dump")), "server": described, "files": files,
+            "tables": counted, "commands": commands,
             "verified": True, "restored_and_compared": False}
 
 

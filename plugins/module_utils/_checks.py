@@ -140,6 +140,12 @@ def places(connection: t.Any, table: str, known: dict[str, t.Any]) -> set[str]:
     return {name for name, measured in known.items() if table in (name, measured["place"][1])}
 
 
+def name_failed(results: t.Iterable[Result], language: str) -> list[str]:
+    """Return each check that failed, in words."""
+    return [say(language, "check_failed", id=result["id"], observed=result["observed"], expected=result["expected"])
+            for result in results if result["result"] == "fail"]
+
+
 def passed(results: t.Iterable[Result]) -> bool:
     """Tell whether no check failed outright."""
     return all(result["result"] != "fail" for result in results)

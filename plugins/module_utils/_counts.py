@@ -83,7 +83,7 @@ def measure(connection: t.Any, table: tuple[str, str], where: str | None = None,
             found = cursor.fetchone()
     except psycopg2.Error as error:
         if not where:
-            raise
+            raise Refusal("table_unreadable", table=".".join(table), error=str(error).strip()) from error
         raise Refusal("count_failed", table=".".join(table), filter=where, error=str(error).strip()) from error
     return {"rows": found[0], "exact": True, "fingerprint": found[1] if fingerprint else None}
 

@@ -88,9 +88,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Corrigez rollback_alembic_environment ou les options rollback_login_."),
     # Revisions
     "revision_unknown": (
-        "{role}={revision} is in no revision of this history (its heads: {heads}). Use the full id that "
+        "{role}={revision} does not exist in this history (its heads: {heads}). Use the full id that "
         "'alembic history' prints.",
-        "{role}={revision} n'est dans aucune révision de cet historique (têtes : {heads}). Utilisez l'identifiant complet "
+        "{role}={revision} n'existe pas dans cet historique (têtes : {heads}). Utilisez l'identifiant complet "
         "qu'affiche « alembic history »."),
     "revision_partial": (
         "{role}={revision} is only a part of a revision id; it may mean {candidates}. Give the full id.",
@@ -228,8 +228,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{file} a été écrit mais sa dernière ligne manque : la sauvegarde a été coupée. Rien n'en a été gardé ; vérifiez "
         "le disque et recommencez."),
     "table_absent": (
-        "Table {table} does not exist in database {database}. Correct rollback_backup_tables.",
-        "La table {table} n'existe pas dans la base {database}. Corrigez rollback_backup_tables."),
+        "Table {table} does not exist in database {database}. Correct rollback_migration_tables, or "
+        "rollback_backup_tables.",
+        "La table {table} n'existe pas dans la base {database}. Corrigez rollback_migration_tables, "
+        "ou rollback_backup_tables."),
+    "table_unreadable": (
+        "{table} could not be read: {error}. rollback_login_user has to read every table, and nobody may hold it locked.",
+        "{table} n'a pas pu être lue : {error}. rollback_login_user doit pouvoir lire chaque table, et nul ne doit la tenir "
+        "verrouillée."),
     "count_failed": (
         "Counting {table} with the filter {filter} failed: {error}. Write every name of the filter with its schema "
         "(public.dom_category).",
@@ -248,20 +254,22 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "notice_resumed": (
         "Run {run_id} was cut off at: {steps}. Still at work and ended now: {ended}. It goes on from the true state of "
         "the database.",
-        "Le run {run_id} a été coupé à : {steps}. Encore au travail et arrêté maintenant : {ended}. Il reprend d'après "
+        "Le run {run_id} a été coupé à : {steps}. Encore au travail, arrêté maintenant : {ended}. Il reprend d'après "
         "l'état réel de la base."),
     "notice_cut_off": (
         "Run {run_id} was cut off at: {steps}. Still at work and ended now: {ended}. It wanted something else; this is "
         "a new run.",
-        "Le run {run_id} a été coupé à : {steps}. Encore au travail et arrêté maintenant : {ended}. Il voulait autre "
+        "Le run {run_id} a été coupé à : {steps}. Encore au travail, arrêté maintenant : {ended}. Il voulait autre "
         "chose ; ceci est un nouveau run."),
     "plan_where": (
         "Database {database} records {from_heads}; afterwards {to_heads}.",
-        "La base {database} porte {from_heads} ; ensuite {to_heads}."),
+        "La base {database} est à la révision {from_heads} ; après le rollback : {to_heads}."),
     "plan_step": ("undoes {revision}: {message} (its downgrade: {downgrade})",
                   "annule {revision} : {message} (son downgrade : {downgrade})"),
-    "plan_purpose": ("removes {rows} rows of {table}: that is what the rollback is for",
-                     "supprime {rows} lignes de {table} : c'est le but du rollback"),
+    "plan_purpose": ("{table} holds {rows} rows and may differ afterwards: it is one of rollback_migration_tables",
+                     "{table} a {rows} lignes et peut changer : elle est dans rollback_migration_tables"),
+    "plan_absent": ("attention: check {check} looks at table {table}, which is not there now",
+                    "attention : le contrôle {check} porte sur la table {table}, qui n'existe pas actuellement"),
     "plan_nothing": ("Nothing to undo: {migration} is not applied.", "Rien à annuler : {migration} n'est pas appliquée."),
     "plan_finishing": ("The goal was reached before the run was cut off; what is left is to validate.",
                        "Le but était atteint avant la coupure du run ; il reste à valider."),
@@ -293,8 +301,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "not_valid": ("The database is not as it should be: {failed}", "La base n'est pas comme elle devrait être : {failed}"),
     # The report and the summary
     "title": ("Rollback report: {outcome}", "Rapport de rollback : {outcome}"),
-    "outcome_rolled_back": ("rolled back", "annulée"),
-    "outcome_already_rolled_back": ("already rolled back, nothing changed", "déjà annulée, rien n'a changé"),
+    "outcome_rolled_back": ("rolled back", "migration annulée"),
+    "outcome_already_rolled_back": ("already rolled back, nothing changed", "migration déjà annulée, rien n'a changé"),
     "outcome_refused": ("refused, nothing changed", "refusé, rien n'a changé"),
     "outcome_failed_unchanged": ("failed, the data is as before", "échec, les données sont comme avant"),
     "outcome_failed_needs_human": ("failed, needs a human now", "échec, une intervention est nécessaire"),
@@ -305,7 +313,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "sum_outcome": ("Outcome: {outcome} ({text}) - database {database}", "Résultat : {outcome} ({text}) - base {database}"),
     "sum_why": ("Why: {reason}", "Pourquoi : {reason}"),
     "sum_measured": ("Measured: {rests_on}", "Mesuré : {rests_on}"),
-    "sum_check": ("  {result}: {id} is {observed}, expected {expected}", "  {result} : {id} vaut {observed}, attendu {expected}"),
+    "sum_check": ("  {result}: {id} is {observed}, expected {expected}", "  {result} : {id} : {observed} (attendu : {expected})"),
+    "check_failed": ("{id} is {observed}, expected {expected}", "{id} : {observed} (attendu : {expected})"),
+    "result_pass": ("pass", "réussi"),
+    "result_fail": ("fail", "échec"),
+    "result_warn": ("warn", "attention"),
+    "result_skip": ("skip", "ignoré"),
+    "colon": (":", " :"),
     "check_rows": ("{rows} rows", "{rows} lignes"),
     "check_at_least": ("at least {rows} rows", "au moins {rows} lignes"),
     "check_at_most": ("at most {rows} rows", "au plus {rows} lignes"),
@@ -321,7 +335,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
                              "{table} : autres colonnes, contraintes ou index"),
     "difference_rows": ("{table}: {before} rows became {after}", "{table} : {before} lignes sont devenues {after}"),
     "difference_content": ("{table}: other content in its {after} rows", "{table} : autre contenu dans ses {after} lignes"),
-    "rests_on_nothing_begun": ("no step that acts was begun", "aucune étape qui agit n'a été commencée"),
+    "rests_on_nothing_begun": ("nothing that changes data was started", "rien de ce qui modifie les données n'a été commencé"),
     "rests_on_still_at_work": ("what is still at work may yet change the database",
                                "ce qui est encore au travail peut encore modifier la base"),
     "rests_on_no_evidence": ("there is no evidence from before to compare with",
@@ -352,6 +366,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "next_failed_needs_human": (
         "Do not run anything again yet. The state: ansible-playbook status.yml. The data from before: {restore}",
         "Ne rien relancer pour l'instant. L'état : ansible-playbook status.yml. Les données d'avant : {restore}"),
+    "next_planned": ("Nothing was changed. To do it: the same command without --check.",
+                     "Rien n'a été modifié. Pour le faire : la même commande sans --check."),
     "next_done": ("Nothing more to do.", "Plus rien à faire."),
     "next_cut_off": ("Take up the run that was cut off: ansible-playbook {playbook}.yml",
                      "Reprendre le run coupé : ansible-playbook {playbook}.yml"),

@@ -102,7 +102,7 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "playbook": meta.get("playbook"),
         "outcome": outcome,
         "outcome_rests_on": given.get("rests_on", ""),
-        "route": "alembic" if outcome == "rolled_back" else None,
+        "route": "alembic" if outcome == "rolled_back" or tried else None,
         "routes_tried": [{"route": "alembic", "result": line["result"], "reason": line.get("reason", ""),
                           "attempts": line.get("attempts"), "blockers": line.get("blockers", [])} for line in tried],
         "database": meta.get("database"),
@@ -122,7 +122,7 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "outage_s": outage(journal),
         "resumed_after": [name for line in journal if line["event"] == "resumed" for name in line["cut_off"]],
         "steps": steps_of(journal),
-        "backup": {"path": backup["path"], "bytes": sum(entry["bytes"] for entry in files),
+        "backup": {"path": backup["path"], "bytes": sum(entry["bytes"] for entry in backup["files"]),
                    "sha256": files[0]["sha256"], "verified": backup["verified"],
                    "restored_and_compared": backup["restored_and_compared"], "restore": restore} if backup else None,
         "rehearsal": None,
@@ -137,7 +137,7 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
 def _next_step(outcome: str, restore: str, language: str) -> str:
     key = {"refused": "next_refused", FAILED_UNCHANGED: "next_failed_unchanged",
            FAILED_NEEDS_HUMAN: "next_failed_needs_human", "not_valid": "next_refused",
-           "rolled_back": "next_rolled_back"}.get(outcome, "next_done")
+           "rolled_back": "next_rolled_back", "planned": "next_planned"}.get(outcome, "next_done")
     return say(language, key, restore=restore)
 
 
@@ -163,7 +163,8 @@ def summary(report: dict[str, t.Any], language: str, place: str = "") -> list[st
     if results:
         passed, failed = results.count("pass"), results.count("fail")
         lines.append(say(language, "sum_checks", passed=passed, failed=failed, other=len(results) - passed - failed))
-        lines += [say(language, "sum_check", **check) for check in shown]
+        lines += [say(language, "sum_check", id=check["id"], observed=check["observed"], expected=check["expected"],
+                      result=say(language, f"result_{check['result']}")) for check in shown]
     if report["backup"]:
         lines.append(say(language, "sum_backup", path=report["backup"]["path"], bytes=report["backup"]["bytes"]))
     if place:
@@ -174,7 +175,7 @@ def summary(report: dict[str, t.Any], language: str, place: str = "") -> list[st
 def markdown(report: dict[str, t.Any], language: str) -> str:
     """Return the report for people: the guide's four sections, outcome first."""
     def line(key: str, label: str) -> str:
-        return f"- **{say(language, label)}**: {report[key] or say(language, 'not_given')}"
+        return f"- **{say(language, label)}**{say(language, 'colon')} {report[key] or say(language, 'not_given')}"
 
     def table(columns: str, rows: t.Iterable[t.Sequence[t.Any]]) -> list[str]:
         head = say(language, columns)
@@ -191,7 +192,7 @@ def markdown(report: dict[str, t.Any], language: str) -> str:
              *table("col_step", [(step["name"], step["started_at"], step["duration_s"], step["result"])
                                  for step in report["steps"]])]
     if commands:
-        lines += [f"{say(language, 'label_commands')}:", "", "```sh", *commands, "```", ""]
+        lines += [f"{say(language, 'label_commands')}{say(language, 'colon')}", "", "```sh", *commands, "```", ""]
     if report["backup"]:
         lines += [say(language, "label_restore", path=f"`{report['backup']['restore']}`"), ""]
     lines += [f"## {say(language, 'head_validation')}",

@@ -46,9 +46,12 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
     lines = [
         f"# Backup {manifest['backup_id']} of database {shown}, taken {manifest['finished_at']}",
         f"# Recorded revisions: {', '.join(manifest['heads'] or ['none'])}. PostgreSQL {server['server_version']}.",
-        "# Run it as it stands (sh RESTORE.txt) or line by line. The programs ask for the password, or read ~/.pgpass.",
-        "# The role needs CREATEDB and must own the database. Stop what writes to it first.",
-        "set -eu", f"cd {shlex.quote(manifest['path'])}", *exports, "",
+        "# Run it as it stands (sh RESTORE.txt) or line by line, with the password in PGPASSWORD or in a PGPASSFILE.",
+        "# The role needs CREATEDB and must own the database. The last step replaces the live database, and only with",
+        "# SWAP=yes in the environment; stop what writes to it first. To begin again, drop what step 2 created.",
+        "set -eu", f"cd {shlex.quote(manifest['path'])}", *exports,
+        # Older client programs than those that wrote the file cannot read it.
+        *([f"export PATH={shlex.quote(manifest['bin_dir'])}:$PATH"] if manifest.get("bin_dir") else []), "",
         "# 1. Are the files as they were written?", "sha256sum --check SHA256SUMS", "",
     ]
     if not whole:
@@ -58,12 +61,12 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
     file = whole[0]["name"]
     # A name with = or :// in it would be taken for a connection string; inside one it is a name again.
     to = f"--dbname={make_dsn(dbname=beside)}"
-    create = ["createdb", f"--owner={server['owner']}", f"--encoding={server['encoding']}",
+    create = ["createdb", "-w", f"--owner={server['owner']}", f"--encoding={server['encoding']}",
               f"--lc-collate={server['collate']}", f"--lc-ctype={server['ctype']}", *_locale(server),
               "--template=template0", "--", beside]
-    load = (["pg_restore", "--exit-on-error", "--single-transaction", to, file]
+    load = (["pg_restore", "-w", "--exit-on-error", "--single-transaction", to, file]
             if manifest["format"] == "custom" else
-            ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", to,
+            ["psql", "-w", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", to,
              f"--file={file}"])
     lines += ["# 2. Restore beside the live database; the first error stops it.", shlex.join(create), shlex.join(load)]
     for setting in server["settings"] or []:
@@ -71,17 +74,21 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
         quoted_text = text if name in _LISTS else "'{}'".format(text.replace("'", "''"))
         statement = f"ALTER DATABASE {quoted[beside]} SET {name} TO {quoted_text}"
         # Some settings only a superuser may give; the data does not hang on them.
-        lines.append(shlex.join(["psql", "--no-psqlrc", to, f"--command={statement}"])
+        lines.append(shlex.join(["psql", "-w", "--no-psqlrc", to, f"--command={statement}"])
                      + f" || echo {shlex.quote('Not set: ' + statement)} >&2")
     lines += [f"# Grants on the database itself, to give again where not the default: {server['acl'] or 'default'}", "",
-              "# 3. Compare: each line prints the count; after the # stands what the backup holds."]
+              "# 3. Compare with what the backup holds; a difference ends it here.",
+              "same() { [ \"$1\" = \"$2\" ] || { echo \"$3: $1 rows, the backup holds $2\" >&2; exit 1; }; }"]
     for table, counted in manifest["tables"].items():
         schema, name = counted.get("place") or table.split(".", 1)
         statement = 'SELECT count(*) FROM "{}"."{}"'.format(schema.replace('"', '""'), name.replace('"', '""'))
-        lines.append(shlex.join(["psql", "--no-psqlrc", "-At", to, f"--command={statement}"])
-                     + f"  # {' '.join(table.split())}: {'' if counted['exact'] else 'about '}{counted['rows']}")
+        count = shlex.join(["psql", "-w", "--no-psqlrc", "-At", to, f"--command={statement}"])
+        label = " ".join(table.split())
+        lines.append(f'same "$({count})" {counted["rows"]} {shlex.quote(label)}' if counted["exact"] else
+                     f"{count}  # {label}: about {counted['rows']}")
     lines += ["", f"# 4. Put it in the live one's place. The replaced database is kept as {' '.join(kept.split())}.",
-              "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=postgres <<'SQL'",
+              "[ \"${SWAP:-}\" = yes ] || { echo 'Restored, compared, not swapped: that takes SWAP=yes' >&2; exit 0; }",
+              "psql -w --no-psqlrc --set=ON_ERROR_STOP=1 --dbname=postgres <<'SQL'",
               f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{literal}';", "BEGIN;",
               f"ALTER DATABASE {quoted[database]} RENAME TO {quoted[kept]};",
               f"ALTER DATABASE {quoted[beside]} RENAME TO {quoted[database]};", "COMMIT;", "SQL"]

@@ -127,6 +127,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._arguments impor
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     check_spec,
     judge,
+    name_failed,
     take_evidence,
     told,
 )
@@ -178,7 +179,11 @@ def plan(module, redact):
         evidence = take_evidence(connection, [*checks, *concerned], 0, False,
                                  sight.probe["version_table"], sight.probe["version_table_schema"])
         purpose = {name: evidence["checks"][f"table:{name}"]["rows"] for name in params["concerned"]}
+        absent = [(check["id"], check["table"]) for check in params["checks"]
+                  if not evidence["checks"][check["id"]]["present"] and check["expectation"] != "migrated"]
         planned = describe(target.database, params["migration"], sight.graph, recorded, chosen, purpose, sight.probe)
+        planned["warnings"] = [say(params["language"], "plan_absent", check=check, table=table)
+                               for check, table in absent]
         step.facts["to_revision"] = chosen.to_revision
         begun = plan_begun(params["run_dir"]) if chosen.position == ROLLED_BACK else None
         if begun:
@@ -187,8 +192,7 @@ def plan(module, redact):
             write_json(os.path.join(params["run_dir"], "plan.json"), planned)
         if chosen.position == ROLLED_BACK:
             judged = judge(checks, evidence, "rolled_back", None, [], params["language"])
-            failed = [f"{entry['id']} ({entry['expected']}: {entry['observed']})"
-                      for entry in judged if entry["result"] == "fail"]
+            failed = name_failed(judged, params["language"])
             if failed:
                 raise Refusal("version_contradicts", migration=params["migration"], checks="; ".join(failed))
         require_only(sight.graph, chosen, params["migration"], params["language"])
@@ -208,6 +212,7 @@ def result(planned, finishing, language):
                   for step in planned["path"]]
         lines += [say(language, "plan_purpose", table=table, rows=rows)
                   for table, rows in planned["purpose"].items() if rows is not None]
+        lines += planned.get("warnings", [])
     return {"changed": False, "plan": planned, "finishing": finishing, "lines": lines,
             "prompt": say(language, "confirm_prompt", database=planned["database"]),
             "unconfirmed": say(language, "unconfirmed", database=planned["database"])}

@@ -168,6 +168,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     judge,
     judge_heads,
     judge_other_tables,
+    name_failed,
     passed,
     places,
     take_evidence,
@@ -222,9 +223,7 @@ def count(module, redact):
         "heads": found["heads"],
         "results": results,
         "passed": passed(results),
-        "told": say(language, "not_valid", failed="; ".join(
-            f"{entry['id']} ({entry['expected']}: {entry['observed']})" for entry in results if entry["result"] ==
-            "fail")),
+        "told": say(language, "not_valid", failed="; ".join(name_failed(results, language))),
         "concerned_changed": written,
         "written": say(language, "written_since_backup", changes="; ".join(written)),
         "moved": say(language, "moved_since_plan", heads=", ".join(found["heads"] or [])),

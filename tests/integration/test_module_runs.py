@@ -423,7 +423,7 @@ def test_a_rollback_is_reported_and_the_lock_given_back(database: Database, stat
     assert all((place / name).stat().st_mode & 0o777 == 0o600 for name in ("report.json", "report.md"))
     assert locks(state_dir) == []
     assert status(database, state_dir)["last_outcome"] == {"run_id": run["run_id"], "outcome": "rolled_back",
-                                                           "finished_at": report["finished_at"]}
+                                                           "finished_at": report["finished_at"], "restore": "-"}
     assert files_with(database.spelled_password(), state_dir) == []
 
 

@@ -358,7 +358,7 @@ def test_a_role_that_can_only_read(database: Database, databases: Any) -> None:
         assert fingerprints(survey(reader)) == fingerprints(survey(database))
         database.rows(f'REVOKE SELECT ON users FROM "{reader.user}"')
         refused = count(reader, everything=True)
-        assert (refused["problem"], refused["facts"]["table"]) == ("count_failed", "public.users")
+        assert (refused["problem"], refused["facts"]["table"]) == ("table_unreadable", "public.users")
         assert "permission denied" in refused["msg"]
     finally:
         database.rows(f'DROP OWNED BY "{reader.user}"', superuser=True)
@@ -369,13 +369,13 @@ def test_rows_hidden_by_a_policy_are_not_passed_over(database: Database) -> None
     database.rows("""ALTER TABLE sites ENABLE ROW LEVEL SECURITY; ALTER TABLE sites FORCE ROW LEVEL SECURITY;
                      CREATE POLICY part ON sites USING (city = 'Brest')""")
     found = count(database, {"id": "sites", "table": "sites", "max_rows": 1})
-    assert found.get("problem") == "count_failed", found["counts"]  # three rows are there
+    assert found.get("problem") == "table_unreadable", found["counts"]  # three rows are there
 
 
 def test_a_locked_table_does_not_hang_the_module(database: Database) -> None:
     with database.locked("users"):
         refused = count(database, {"id": "users", "table": "users"})
-    assert refused["problem"] == "count_failed"
+    assert refused["problem"] == "table_unreadable"
     assert "lock timeout" in refused["msg"]
 
 

@@ -75,7 +75,7 @@ def test_a_version_the_tables_contradict(make_site: MakeSite) -> None:
     site = make_site("guide")
     # As the paper guide's second option leaves it when its DELETE fails.
     site.database.stamp("9a2b3c4d5e6f")
-    refused(site, "categories-empty (0 rows: 17 rows)", "validate.yml")
+    refused(site, "categories-empty is 17 rows, expected 0 rows", "validate.yml")
 
 
 @pytest.mark.parametrize(("heads", "words"), [
@@ -154,3 +154,19 @@ def test_rows_written_since_the_backup_would_be_in_none(make_site: MakeSite) -> 
     assert "public.categories: 17 rows became 18" in played.report["failure"]
     assert site.database.count("categories") == 18
     assert site.database.heads() == {"k1l2m3n4o5p6"}
+
+
+def test_a_misspelt_variable(make_site: MakeSite) -> None:
+    refused(make_site("guide"), "rollback_migraton", rollback_migraton="aaaa")
+
+
+@pytest.mark.parametrize(("name", "value"), [("rollback_strategy", "manual"), ("rollback_runtime", "compose")])
+def test_what_this_version_does_not_have(make_site: MakeSite, name: str, value: str) -> None:
+    refused(make_site("guide"), f"{name}={value}", **{name: value})
+
+
+@pytest.mark.parametrize("playbook", ["rollback", "backup", "validate", "status"])
+def test_an_inventory_without_the_group_is_no_success(make_site: MakeSite, playbook: str) -> None:
+    played = make_site("guide").play(playbook, rollback_hosts="nobody")
+    assert played.status != 0
+    assert "nothing was done" in played.output

@@ -204,8 +204,8 @@ def test_operators_read_french(make_site: MakeSite) -> None:
     played = site.play("rollback", rollback_language="fr")
 
     assert "Base" in played.output or "La base" in played.output
-    assert "Résultat : rolled_back (annulée)" in played.output
-    assert (site.run_dir / "report.md").read_text().startswith("# Rapport de rollback : annulée")
+    assert "Résultat : rolled_back (migration annulée)" in played.output
+    assert (site.run_dir / "report.md").read_text().startswith("# Rapport de rollback : migration annulée")
 
 
 def test_the_databases_name_is_asked_on_a_terminal(make_site: MakeSite) -> None:

@@ -92,7 +92,7 @@ def test_an_environment_that_does_not_work_is_refused_with_its_own_words(tmp_pat
     with pytest.raises(Refusal) as refused:
         environment(tmp_path / "nowhere.ini").look("name", Limits())
     assert refused.value.key == "alembic_broken"
-    assert "script_location" in str(refused.value.facts["error"])
+    assert "nowhere.ini does not exist" in str(refused.value.facts["error"])
 
 
 def test_an_interpreter_that_gives_no_answer_is_refused_without_its_secrets(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_report_of_a_success(run: Path) -> None:
     assert [(step["name"], step["result"]) for step in report["steps"]] == [
         (name, "ok") for name in ("plan", "backup", "before", "alembic_downgrade", "after")]
     assert report["backup"] == {
-        "path": "/state/backups/b1", "bytes": 1000, "sha256": "d" * 64, "verified": True,
+        "path": "/state/backups/b1", "bytes": 1005, "sha256": "d" * 64, "verified": True,
         "restored_and_compared": False, "restore": "/state/backups/b1/RESTORE.txt"}
     assert [check["result"] for check in report["checks"]] == ["pass", "warn"]
     assert (report["reason"], report["contacts"]) == ("wrong labels", {"dba": "bob"})
@@ -118,7 +118,7 @@ def test_the_report_of_a_failure(run: Path) -> None:
     assert report["routes_tried"] == [
         {"route": "alembic", "result": "failed", "reason": "lock_timeout", "attempts": 1, "blockers": []}]
     assert (report["route"], report["to_heads"], report["outcome_rests_on"]) == (
-        None, [MIGRATION], "2 tables are as before")
+        "alembic", [MIGRATION], "2 tables are as before")
     assert blockers and MESSAGES["next_failed_unchanged"][0] in report["next_steps"]
 
 
@@ -174,7 +174,7 @@ def test_the_summary_is_short_and_says_what_counts(run: Path) -> None:
     assert "Outage: 1.5 s; whole run: 9.0 s" in lines
     assert "Checks: 1 passed, 0 failed, 1 other" in lines
     assert "  pass: categories-empty is 0 rows, expected 0 rows" in lines
-    assert any("/state/backups/b1" in line and "1000" in line for line in lines)
+    assert any("/state/backups/b1" in line and "1005" in line for line in lines)
     assert len(lines) <= 10
 
 
@@ -203,7 +203,7 @@ def test_the_report_for_people_has_its_sections_in_each_language(run: Path, lang
     assert places == sorted(places) and places[0] == 0
     for key in ("label_problem", "label_impact", "label_decision", "label_operator", "label_ticket"):
         assert f"**{MESSAGES[key][index]}**" in text
-    assert f"**{MESSAGES['label_impact'][index]}**: {MESSAGES['not_given'][index]}" in text
+    assert f"**{MESSAGES['label_impact'][index]}**{MESSAGES['colon'][index]} {MESSAGES['not_given'][index]}" in text
     assert MESSAGES["col_step"][index] in text and MESSAGES["col_check"][index] in text
     assert "pg_dump --format=custom\nalembic downgrade g1h2i3j4k5l6\n" in text
     assert "- fix it" in text and "- dba: bob" in text and "/state/backups/b1/RESTORE.txt" in text
@@ -230,7 +230,7 @@ def never() -> dict[str, Any]:
     ("rolled_back", "failed_unchanged"),
 ])
 def test_where_nothing_acted_nothing_was_changed(run: Path, claimed: str, outcome: str) -> None:
-    assert judge_failure(str(run), claimed, never) == (outcome, "no step that acts was begun")
+    assert judge_failure(str(run), claimed, never) == (outcome, "nothing that changes data was started")
     assert judge_failure("", claimed, never)[0] == outcome
 
 

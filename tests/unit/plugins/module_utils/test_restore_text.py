@@ -30,6 +30,7 @@ def manifest_of(tmp_path: Path, database: str, kind: str = "custom", **other: An
 
 # Stands where a client program stands on PATH, and writes down what it was given.
 RECORDER = """#!/bin/sh
+case " $* " in *" -At "*) echo 14;; esac
 { printf '%s\\0' "${0##*/}" "$@"; [ "$1" = --check ] || cat; printf '\\0\\0\\n'; } >> "$RECORD"
 """
 
@@ -45,7 +46,7 @@ def follow(tmp_path: Path, text: str) -> list[list[str]]:
     record = tmp_path / "record"
     done = subprocess.run(["/bin/sh", str(tmp_path / "RESTORE.txt")], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, check=False, cwd="/",
-                          env={"PATH": f"{programs}:/usr/bin:/bin", "RECORD": str(record)})
+                          env={"PATH": f"{programs}:/usr/bin:/bin", "RECORD": str(record), "SWAP": "yes"})
     assert (done.returncode, done.stderr) == (0, "")
     return [entry.split("\0") for entry in record.read_text().split("\0\0\n")[:-1]]
 
@@ -114,9 +115,27 @@ def test_the_words_say_where_the_server_is_and_never_the_password(tmp_path: Path
 
 def test_the_words_hold_the_counts_to_compare_with(tmp_path: Path) -> None:
     text = restore_text(Target({"dbname": "recyclic"}), manifest_of(tmp_path, "recyclic"))
-    assert "  # public.categories: 14\n" in text
+    assert '" 14 public.categories\n' in text
     assert '  # public.odd "name: about 1000\n' in text
     assert "k1l2m3n4o5p6" in text
+
+
+def test_nothing_is_swapped_on_a_difference_or_unasked(tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path, "recyclic")
+    asked = follow(tmp_path, restore_text(Target({"dbname": "recyclic"}), manifest))
+    assert "RENAME TO" in asked[-1][-1]
+    text = tmp_path / "RESTORE.txt"
+    environment = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "RECORD": str(tmp_path / "again")}
+    unasked = subprocess.run(["/bin/sh", str(text)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                             env=environment, check=False)
+    assert unasked.returncode == 0 and "SWAP=yes" in unasked.stderr
+    assert "RENAME" not in (tmp_path / "again").read_text()
+    text.write_text(text.read_text().replace('" 14 public.categories', '" 15 public.categories'))
+    differs = subprocess.run(["/bin/sh", str(text)], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                             env={**environment, "SWAP": "yes"}, check=False)
+    assert differs.returncode == 1
+    assert "public.categories: 14 rows, the backup holds 15" in differs.stderr
+    assert "RENAME" not in (tmp_path / "again").read_text()
 
 
 def test_a_plain_dump_is_loaded_in_one_transaction_that_stops_at_the_first_error(tmp_path: Path) -> None:
