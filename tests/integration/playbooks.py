@@ -31,7 +31,7 @@ class Played:
     def changed(self) -> int:
         found = re.findall(r"changed=(\d+)", self.output)
         assert found, self.output
-        return int(found[-1])
+        return sum(map(int, found))
 
 
 @dataclass
