@@ -93,6 +93,19 @@ requirements:
   - PostgreSQL >= 14
 """
 
+    VERSION = r"""
+options:
+  version_table:
+    description:
+      - Alembic's version table.
+    type: str
+    default: alembic_version
+  version_schema:
+    description:
+      - Its schema, where it is not on the search path.
+    type: str
+"""
+
     ATTRIBUTES = r"""
 options: {}
 attributes:

@@ -41,6 +41,14 @@ def common_spec() -> dict[str, t.Any]:
     }
 
 
+def version_spec() -> dict[str, t.Any]:
+    """Return the options of the doc fragment C(recyclic.rollback.common.version)."""
+    return {
+        "version_table": {"type": "str", "default": "alembic_version"},
+        "version_schema": {"type": "str"},
+    }
+
+
 def alembic_spec() -> dict[str, t.Any]:
     """Return the options of the doc fragment C(recyclic.rollback.alembic)."""
     return {

@@ -37,12 +37,7 @@ def predict(sight: Sight, recorded: list[str], direction: str, revision: str) ->
     """Return the movement Alembic would make, with the heads it must leave. Raises Refusal where it has no meaning."""
     graph = sight.graph
     graph.require(revision, "revision")
-    unknown = [head for head in recorded if head not in graph]
-    if unknown:
-        raise Refusal("recorded_unknown", revisions=", ".join(unknown), heads=", ".join(graph.heads()) or "-")
-    overlap = graph.overlapping(recorded)
-    if overlap:
-        raise Refusal("heads_overlap", lower=overlap[0], upper=overlap[1])
+    graph.require_sound(recorded)
     applied = graph.ancestors(*recorded)
     there = revision in recorded if direction == "downgrade" else revision in applied
     if there:

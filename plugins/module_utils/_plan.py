@@ -55,12 +55,7 @@ def goal(graph: Graph, recorded: t.Sequence[str], migration: str, to_revision: s
     """
     if not recorded:
         raise Refusal("nothing_recorded", migration=migration)
-    unknown = [revision for revision in recorded if revision not in graph]
-    if unknown:
-        raise Refusal("recorded_unknown", revisions=", ".join(unknown), heads=", ".join(graph.heads()) or "-")
-    overlap = graph.overlapping(recorded)
-    if overlap:
-        raise Refusal("heads_overlap", lower=overlap[0], upper=overlap[1])
+    graph.require_sound(recorded)
     target = target_of(graph, migration, to_revision)
     if migration not in graph.ancestors(*recorded):
         return Goal(target, ROLLED_BACK, (), tuple(sorted(recorded)))

@@ -68,6 +68,15 @@ class Graph:
             raise Refusal("revision_partial", role=role, revision=revision, candidates=", ".join(meant))
         raise Refusal("revision_unknown", role=role, revision=revision, heads=", ".join(self.heads()) or "-")
 
+    def require_sound(self, recorded: t.Sequence[str]) -> None:
+        """Raise Refusal for recorded revisions that are unknown here, or of which one stands on another."""
+        unknown = [revision for revision in recorded if revision not in self]
+        if unknown:
+            raise Refusal("recorded_unknown", revisions=", ".join(unknown), heads=", ".join(self.heads()) or "-")
+        overlap = self.overlapping(recorded)
+        if overlap:
+            raise Refusal("heads_overlap", lower=overlap[0], upper=overlap[1])
+
     def overlapping(self, recorded: t.Sequence[str]) -> tuple[str, str] | None:
         """Return two recorded revisions of which one stands on the other: no healthy database records both."""
         for upper in recorded:

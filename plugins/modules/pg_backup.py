@@ -18,6 +18,7 @@ author:
   - the recyclic.rollback maintainers (@recyclic)
 extends_documentation_fragment:
   - recyclic.rollback.common
+  - recyclic.rollback.common.version
   - recyclic.rollback.common.attributes
 attributes:
   check_mode:
@@ -69,15 +70,6 @@ options:
       - Tables up to this size are fingerprinted in the manifest; see M(recyclic.rollback.table_count).
     type: int
     default: 1073741824
-  version_table:
-    description:
-      - Alembic's version table.
-    type: str
-    default: alembic_version
-  version_schema:
-    description:
-      - Its schema, where it is not on the search path.
-    type: str
 """
 
 EXAMPLES = r"""
@@ -127,7 +119,7 @@ swept:
 
 import os
 
-from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
+from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run, version_spec
 from ansible_collections.recyclic.rollback.plugins.module_utils._backup import (
     MANIFEST,
     Wanted,
@@ -177,8 +169,7 @@ def main():
         "disk_reserve": {"type": "str", "default": "5%"},
         "timeout": {"type": "int", "default": 7200},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
-        "version_table": {"type": "str", "default": "alembic_version"},
-        "version_schema": {"type": "str"},
+        **version_spec(),
     }, supports_check_mode=True)
 
 

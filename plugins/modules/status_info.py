@@ -14,6 +14,7 @@ author:
   - the recyclic.rollback maintainers (@recyclic)
 extends_documentation_fragment:
   - recyclic.rollback.common
+  - recyclic.rollback.common.version
   - recyclic.rollback.common.attributes
   - recyclic.rollback.common.info
 options:
@@ -27,15 +28,6 @@ options:
       - The identity of the controller, from the lookup P(recyclic.rollback.controller#lookup).
     type: dict
     required: true
-  version_table:
-    description:
-      - Alembic's version table.
-    type: str
-    default: alembic_version
-  version_schema:
-    description:
-      - Its schema, where it is not on the search path.
-    type: str
 """
 
 EXAMPLES = r"""
@@ -97,7 +89,7 @@ next:
 
 import os
 
-from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
+from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run, version_spec
 from ansible_collections.recyclic.rollback.plugins.module_utils._backup import INCOMPLETE, newest_good
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import (
     APPLICATION,
@@ -203,8 +195,7 @@ def main():
     run(status, {
         "state_dir": {"type": "path", "required": True},
         "controller": {"type": "dict", "required": True},
-        "version_table": {"type": "str", "default": "alembic_version"},
-        "version_schema": {"type": "str"},
+        **version_spec(),
     }, supports_check_mode=True)
 
 

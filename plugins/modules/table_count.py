@@ -18,6 +18,7 @@ author:
   - the recyclic.rollback maintainers (@recyclic)
 extends_documentation_fragment:
   - recyclic.rollback.common
+  - recyclic.rollback.common.version
   - recyclic.rollback.checks
   - recyclic.rollback.common.attributes
   - recyclic.rollback.common.info
@@ -64,15 +65,6 @@ options:
         estimated from five times this size on, marked C(exact=false).
     type: int
     default: 1073741824
-  version_table:
-    description:
-      - Alembic's version table.
-    type: str
-    default: alembic_version
-  version_schema:
-    description:
-      - Its schema, where it is not on the search path.
-    type: str
 """
 
 EXAMPLES = r"""
@@ -162,7 +154,7 @@ told:
 
 import os
 
-from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
+from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run, version_spec
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     check_spec,
     judge,
@@ -241,8 +233,7 @@ def main():
         "evidence": {"type": "path"},
         "accept": {"type": "list", "elements": "str", "default": []},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
-        "version_table": {"type": "str", "default": "alembic_version"},
-        "version_schema": {"type": "str"},
+        **version_spec(),
     }, supports_check_mode=True)
 
 
