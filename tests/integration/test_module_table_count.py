@@ -84,7 +84,7 @@ def test_each_expectation_passes_and_fails(database: Database) -> None:
                        "zero": "fail", "none": "fail", "mild": "warn"}
     assert found["passed"] is False
     assert "failed" not in found
-    assert "zero (0 rows: 2000 rows)" in found["told"]
+    assert "zero is 2000 rows, expected 0 rows" in found["told"]
     assert found["counts"]["other-state"] == 2000  # measured all the same
 
     found = count(database, {"id": "mild", "table": "sales", "rows": 1, "severity": "warn"}, expectation="migrated")
@@ -231,7 +231,9 @@ def test_checks_of_tables_with_odd_names(empty: Database) -> None:
                                                                (20_000, False, False), (0, False, False)])
 def test_large_tables_are_counted_then_estimated(empty: Database, limit: int, exact: bool, fingerprinted: bool) -> None:
     empty.rows("CREATE TABLE large AS SELECT i, md5(i::text) AS text FROM generate_series(1, 7000) i;"
-               "CREATE TABLE hollow (i int); ANALYZE large")
+               "CREATE TABLE hollow (i int)")
+    # A visibility map would otherwise come and change the size at a moment of autovacuum's choosing.
+    empty.rows("VACUUM ANALYZE large")
     size = empty.value("SELECT pg_table_size('large')")
     assert 200_000 < size < 1_000_000
 
