@@ -47,9 +47,11 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
         held = read_json(path)
         if held:
             _require_gone(held, meta["controller"], state, take_over)
-        cut_off = inspect_run(state.run_dir(held["run_id"])) if held else None
-        again = bool(cut_off and not cut_off["reported"] and _same_wish(cut_off["meta"], meta))
-        if cut_off and cut_off["acted"] and not cut_off["reported"] and not again and take_over != cut_off["run_id"]:
+        before = inspect_run(state.run_dir(held["run_id"])) if held else None
+        # One that left its report came to its end, and only failed to give the lock back.
+        cut_off = before if before and not before["reported"] else None
+        again = bool(cut_off and _same_wish(cut_off["meta"], meta))
+        if cut_off and cut_off["acted"] and not again and take_over != cut_off["run_id"]:
             raise Refusal("unfinished_run", run_id=cut_off["run_id"], playbook=cut_off["meta"].get("playbook", "?"),
                           goal=cut_off["meta"].get("goal", {}))
         # What the run before left is no longer its own: ended here, before anything else looks at the database.
@@ -57,7 +59,7 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
         holder = lock_holder(connection)
         if holder:
             raise Refusal("another_run_acting", holder=holder)
-        run_id = held["run_id"] if held and again else new_run_id()
+        run_id = cut_off["run_id"] if cut_off and again else new_run_id()
         lock = {"run_id": run_id, "owner": meta["operator"], "controller": meta["controller"], "since": now(),
                 "database": target.database, "token": token}
         write_json(path, lock)
@@ -71,12 +73,12 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
             journal.write("ended", step=step["step"], result="cut off",
                           duration_s=seconds_between(step["at"], cut_off["last_sign"]), commands=[])
         meta = {**meta, "started_at": cut_off["meta"]["started_at"]}
-    elif held and cut_off and not cut_off["reported"] and os.path.isdir(state.run_dir(held["run_id"])):
-        Journal(state.run_dir(held["run_id"])).write("abandoned", successor=run_id)
+    elif cut_off and os.path.isdir(state.run_dir(cut_off["run_id"])):
+        Journal(state.run_dir(cut_off["run_id"])).write("abandoned", successor=run_id)
     write_json(os.path.join(run_dir, META), {"run_id": run_id, "lock": slug, **meta})
     _point_latest(state, run_id)
     return {"run_id": run_id, "run_dir": run_dir, "token": token, "resumed": again,
-            "cut_off": cut_off if cut_off and not cut_off["reported"] else None, "ended": ended}
+            "cut_off": cut_off, "ended": ended}
 
 
 def require_held(run_dir: str | None, token: str | None) -> None:

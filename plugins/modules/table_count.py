@@ -190,13 +190,13 @@ def count(module, redact):
     with Journal(params["run_dir"]).step(name) as step, target_from(params).open(
             session_name(run_id, "count"), autocommit=False) as connection:
         concerned = set()
-        for name in [*params["concerned"], ".".join(filter(None, (params["version_schema"], params["version_table"])))]:
-            concerned |= places(connection, name, (baseline or {}).get("tables", {}))
+        version = ".".join(filter(None, (params["version_schema"], params["version_table"])))
+        for table in [*params["concerned"], version]:
+            concerned |= places(connection, table, (baseline or {}).get("tables", {}))
         connection.rollback()
         found = take_evidence(connection, params["checks"], params["fingerprint_max_bytes"], everything,
                               params["version_table"], params["version_schema"])
-        results = judge(params["checks"], found, params["expectation"], baseline, params["accept"],
-                        language)
+        results = judge(params["checks"], found, params["expectation"], baseline, params["accept"], language)
         if params["expected_heads"] is not None:
             results.append(judge_heads(found, params["expected_heads"], language))
         written = []
