@@ -11,9 +11,10 @@ class ModuleDocFragment:
 options:
   alembic_config:
     description:
-      - The application's C(alembic.ini) on the managed node.
+      - The application's C(alembic.ini); with O(runtime=compose) inside the image of the migrations service, relative
+        to its working directory.
     type: path
-    required: true
+    default: alembic.ini
   alembic_python:
     description:
       - The interpreter of the application's environment, the one that can import Alembic and the models.
@@ -21,7 +22,7 @@ options:
     default: python3
   alembic_chdir:
     description:
-      - The directory Alembic is run in; by default that of O(alembic_config).
+      - The directory Alembic is run in; by default that of O(alembic_config), with O(runtime=compose) the image's own.
     type: path
   alembic_environment:
     description:

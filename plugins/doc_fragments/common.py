@@ -17,17 +17,21 @@ options:
     aliases: [db]
   login_user:
     description:
-      - The role to connect as. It must own the application's tables, or at least read them all.
+      - The role to connect as. It must own the application's tables, or at least read them all. Empty stands for
+        V(postgres), or with O(runtime=compose) for what the database's container was given as C(POSTGRES_USER).
     type: str
-    default: postgres
+    default: ''
   login_password:
     description:
-      - Its password. Handed to client programs in a private file, never as an argument or a variable.
+      - Its password. Handed to client programs in a private file, or with O(runtime=compose) in a variable inside the
+        database's container; never as an argument. Empty there stands for the container's own C(POSTGRES_PASSWORD) or
+        C(POSTGRES_PASSWORD_FILE).
     type: str
     default: ''
   login_host:
     description:
-      - Where the server listens. Empty for the local socket.
+      - Where the server listens. Empty for the local socket, or with O(runtime=compose) for the published port or the
+        address of the database's container.
     type: str
     default: ''
   login_unix_socket:
@@ -65,9 +69,60 @@ options:
     default: {}
   runtime:
     description:
-      - Where programs run. V(host) is the managed node itself, and the only one so far.
+      - Where programs run. V(host) is the managed node itself. With V(compose) PostgreSQL's client programs run in the
+        database's container and Alembic in one-shot containers of the migrations service, on the managed node's engine.
     type: str
+    choices: [host, compose]
     default: host
+  compose:
+    description:
+      - The Compose project, with O(runtime=compose).
+    type: dict
+    suboptions:
+      directory:
+        description:
+          - The project's directory on the managed node; relative paths start there.
+        type: path
+        required: true
+      files:
+        description:
+          - The Compose files, in order. Empty for what Compose finds in the directory.
+        type: list
+        elements: str
+        default: []
+      project:
+        description:
+          - The project's name. Empty for the one Compose derives.
+        type: str
+        default: ''
+      env_files:
+        description:
+          - Files of variables that fill the Compose files in. Empty for C(.env).
+        type: list
+        elements: str
+        default: []
+      profiles:
+        description:
+          - Profiles that are active.
+        type: list
+        elements: str
+        default: []
+      database:
+        description:
+          - The service of the database.
+        type: str
+        default: postgres
+      migrations:
+        description:
+          - The one-shot service whose image holds the migrations.
+        type: str
+        default: api-migrations
+      keep_entrypoint:
+        description:
+          - Whether one-shot runs go through the image's entrypoint. By default they do not, because one that migrates
+            would undo a rollback; set this only where it prepares the environment and does nothing else.
+        type: bool
+        default: false
   pg_bin_dir:
     description:
       - The directory of C(pg_dump) and C(pg_restore), no older than the server. By default they are found on C(PATH).

@@ -19,15 +19,10 @@ from ._database import Limits, Target, end_backends, recorded_heads, session_nam
 from ._errors import Problem, Refusal
 from ._redact import Redactor
 from ._revisions import Graph, Revision
-from ._runner import Finished, HostRuntime, Program
+from ._runner import APPLICATION, ISOLATED, Finished, Program, Runtime
 
-# Each socket named first is covered by a file that is no socket, then the program takes this shell's place. A private
-# network namespace alone would leave the server's Unix socket within reach.
-_COVER = ('n=$1; shift; while [ "$n" -gt 0 ]; do mount --bind /dev/null "$1" || exit 97; shift; n=$((n-1)); done; '
-          'exec "$@"')
 # A history of ten thousand revisions is answered in about two MiB.
 ANSWER_BYTES = 64 * 1024 * 1024
-_LISTENING = 0x10000  # __SO_ACCEPTCON in the flags of /proc/net/unix
 
 
 @dataclass
@@ -60,7 +55,7 @@ class Sight:
 class Environment:
     """The application's Alembic environment: configuration file, interpreter, directory, variables, time limit."""
 
-    runtime: HostRuntime
+    runtime: Runtime
     config: str
     python: str
     cwd: str | None
@@ -76,18 +71,19 @@ class Environment:
 
     def ask(self, parts: list[str], limits: Limits, name: str, **request: t.Any) -> tuple[dict[str, t.Any], Finished]:
         """Run the agent in the environment and return its answer. Raises Refusal when it gives none."""
-        return self._ask([self.python, "-"], parts, self._environment(name, limits), **request)
+        return self.inquire(APPLICATION, parts, self._environment(name, limits), **request)
 
-    def _ask(self, argv: list[str], parts: list[str], environment: dict[str, str], **request: t.Any
-             ) -> tuple[dict[str, t.Any], Finished]:
+    def inquire(self, place: str, parts: list[str], environment: dict[str, str], **request: t.Any
+                ) -> tuple[dict[str, t.Any], Finished]:
+        """Run the agent at a place, with an environment, and return its answer. Raises Refusal when it gives none."""
         nonce = secrets.token_hex(8)
         begin, end = f"<<{nonce}:", f":{nonce}>>"
         asked = json.dumps({"config": self.config, "parts": parts, "begin": begin, "end": end, **request})
         # Read through the loader: Ansible ships module_utils inside a zip file. Its own loader gives bytes.
         source = _alembic_agent.__loader__.get_source(_alembic_agent.__name__)  # type: ignore[union-attr]
         script = source if isinstance(source, bytes) else source.encode()
-        program = Program(argv, {**environment, _alembic_agent.REQUEST: asked}, stdin=script, cwd=self.cwd,
-                          timeout_s=self.timeout_s, kept_bytes=ANSWER_BYTES)
+        program = Program([self.python, "-"], {**environment, _alembic_agent.REQUEST: asked}, stdin=script,
+                          cwd=self.cwd, timeout_s=self.timeout_s, kept_bytes=ANSWER_BYTES, place=place)
         done = self.runtime.run(program)
         _noise, found, rest = done.stdout.rpartition(begin)
         if not found:
@@ -109,17 +105,16 @@ class Environment:
             if part in errors:
                 raise Refusal("alembic_broken", config=self.config, python=self.python,
                               error=self.redact(f"{errors[part]}\n{done.stderr.strip()[-1000:]}".strip()))
-        graph = Graph(Revision(entry["revision"], tuple(entry["down"]), entry["message"], tuple(entry["depends_on"]),
-                               entry["downgrade"]) for entry in answer["graph"])
         error = errors.get("path")
-        return Sight(answer["alembic"], graph, answer.get("path"), error and self.redact(error), answer["probe"])
+        return Sight(answer["alembic"], graph_from(answer["graph"]), answer.get("path"), error and self.redact(error),
+                     answer["probe"])
 
     def look_from(self, connection: t.Any, name: str, *arguments: t.Any, **request: t.Any) -> Sight:
         """The same; and should it be ended on the way, no session of it is left on the server."""
         try:
             return self.look(name, *arguments, **request)
         finally:
-            end_backends(connection, name)
+            end_backends(connection, name, self.runtime.addresses)
 
     def render(self, path: list[str], direction: str) -> dict[str, dict[str, str]]:
         """Return the SQL of each revision: ``{revision: {sql} or {error}}``, rendered where nothing can be reached.
@@ -127,11 +122,8 @@ class Environment:
         Rendering runs the application's code, and a migration may open an engine of its own: it is cut off from every
         network and from every Unix socket that somebody listens on.
         """
-        sockets = listening_sockets()
-        argv = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net", "--mount",
-                "sh", "-c", _COVER, "sh", str(len(sockets)), *sockets, self.python, "-"]
         try:
-            answer, done = self._ask(argv, ["render"], dict(self.variables), direction=direction, path=path)
+            answer, done = self.inquire(ISOLATED, ["render"], dict(self.variables), direction=direction, path=path)
         except Refusal as refusal:
             reason = str(refusal.facts.get("error"))
             return {revision: {"error": reason} for revision in path}
@@ -144,19 +136,25 @@ class Environment:
              watch: t.Callable[[], str | None]) -> Finished:
         """Run ``alembic upgrade`` or ``downgrade`` to a full revision id."""
         program = Program([self.python, "-m", "alembic", "-c", self.config, direction, revision],
-                          self._environment(name, limits), cwd=self.cwd, timeout_s=self.timeout_s)
-        self.commands.append(program.line())
+                          self._environment(name, limits), cwd=self.cwd, timeout_s=self.timeout_s, place=APPLICATION)
+        self.commands.append(self.runtime.shown(program))
         return self.runtime.run(program, watch)
 
 
-def environment_from(params: t.Mapping[str, t.Any], redact: Redactor) -> Environment:
+def environment_from(params: t.Mapping[str, t.Any], runtime: Runtime, redact: Redactor) -> Environment:
     """Build an Environment from a module's options."""
     variables = {str(key): str(text) for key, text in (params["alembic_environment"] or {}).items()}
-    # A relative script_location is meant from where the configuration stands.
+    # A relative script_location is meant from where the configuration stands; an image has a directory of its own.
     beside = os.path.dirname(params["alembic_config"])
-    return Environment(HostRuntime(), params["alembic_config"], params["alembic_python"],
-                       params["alembic_chdir"] or (beside if os.path.isdir(beside) else None),
+    there = beside if runtime.name == "host" and os.path.isdir(beside) else None
+    return Environment(runtime, params["alembic_config"], params["alembic_python"], params["alembic_chdir"] or there,
                        variables, params["alembic_timeout"], redact)
+
+
+def graph_from(entries: t.Iterable[dict[str, t.Any]]) -> Graph:
+    """Build the graph the agent reported."""
+    return Graph(Revision(entry["revision"], tuple(entry["down"]), entry["message"], tuple(entry["depends_on"]),
+                          entry["downgrade"]) for entry in entries)
 
 
 def renders_nothing(text: str, version_table: str) -> bool:
@@ -165,17 +163,6 @@ def renders_nothing(text: str, version_table: str) -> bool:
     lines = [line.strip() for line in text.splitlines()]
     return all(not line or line.startswith("--") or line in ("BEGIN;", "COMMIT;") or bookkeeping.match(line)
                for line in lines)
-
-
-def listening_sockets() -> list[str]:
-    """Return the Unix sockets that have a name in the file system and somebody listening; none outside Linux."""
-    try:
-        with open("/proc/net/unix", encoding="utf-8", errors="replace") as stream:
-            lines = [line.split(None, 7) for line in stream.readlines()[1:]]
-    except OSError:
-        return []
-    found = {line[7].strip() for line in lines if len(line) == 8 and int(line[3], 16) & _LISTENING}
-    return sorted(path for path in found if path.startswith("/") and os.path.exists(path))
 
 
 def require_same_place(sight: Sight, control: t.Any, target: Target, name: str) -> None:

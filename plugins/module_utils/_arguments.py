@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from ._compose import compose_spec
 from ._database import PSYCOPG2_ERROR, DatabaseError
 from ._errors import Interrupted, Problem
 from ._messages import say
@@ -22,7 +23,7 @@ def common_spec() -> dict[str, t.Any]:
     """Return the options of the doc fragment C(recyclic.rollback.common)."""
     return {
         "login_db": {"type": "str", "required": True, "aliases": ["db"]},
-        "login_user": {"type": "str", "default": "postgres"},
+        "login_user": {"type": "str", "default": ""},
         "login_password": {"type": "str", "default": "", "no_log": True},
         "login_host": {"type": "str", "default": ""},
         "login_unix_socket": {"type": "str", "default": ""},
@@ -33,7 +34,8 @@ def common_spec() -> dict[str, t.Any]:
         "ssl_cert": {"type": "path"},
         "ssl_key": {"type": "path", "no_log": False},
         "connect_params": {"type": "dict", "default": {}, "no_log": True},
-        "runtime": {"type": "str", "default": "host"},
+        "runtime": {"type": "str", "default": "host", "choices": ["host", "compose"]},
+        "compose": {"type": "dict", "options": compose_spec()},
         "pg_bin_dir": {"type": "path"},
         "run_dir": {"type": "path"},
         "run_token": {"type": "str", "default": "", "no_log": False},
@@ -52,7 +54,7 @@ def version_spec() -> dict[str, t.Any]:
 def alembic_spec() -> dict[str, t.Any]:
     """Return the options of the doc fragment C(recyclic.rollback.alembic)."""
     return {
-        "alembic_config": {"type": "path", "required": True},
+        "alembic_config": {"type": "path", "default": "alembic.ini"},
         "alembic_python": {"type": "path", "default": "python3"},
         "alembic_chdir": {"type": "path"},
         "alembic_environment": {"type": "dict", "default": {}, "no_log": True},
@@ -73,11 +75,11 @@ def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict
                            **options)
     if PSYCOPG2_ERROR:
         module.fail_json(msg=missing_required_lib("psycopg2"), exception=PSYCOPG2_ERROR)
-    redact = Redactor(_keep_secrets(module))
-    module.no_log_values = module.no_log_values | set(redact.spellings)
+    public = {module.params["login_db"], module.params["login_user"]}
+    redact = Redactor(_keep_secrets(module), public)
     try:
         with interruptible():
-            result = work(module, redact)
+            result = _work(work, module, redact)
     except Problem as problem:
         facts = {key: redact(text) if isinstance(text, str) else text for key, text in problem.facts.items()}
         module.fail_json(msg=say(module.params["language"], problem.key, **facts), problem=problem.key, facts=facts,
@@ -90,6 +92,15 @@ def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict
         module.fail_json(msg=say(module.params["language"], "interrupted", signal=stopped.signum),
                          problem="interrupted", facts={"signal": stopped.signum}, outcome=None)
     module.exit_json(**result)
+
+
+def _work(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], module: AnsibleModule, redact: Redactor
+          ) -> dict[str, t.Any]:
+    """Do it; however that ends, Ansible masks what was learnt on the way."""
+    try:
+        return work(module, redact)
+    finally:
+        module.no_log_values = module.no_log_values | set(redact.spellings)
 
 
 def _keep_secrets(module: AnsibleModule) -> set[str]:

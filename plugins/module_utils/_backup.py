@@ -22,7 +22,7 @@ from ._database import DatabaseError, Limits, Target, identity, recorded_heads, 
 from ._errors import Problem, Refusal
 from ._evidence import fsync_directory, new_run_id, now, process_mark, read_json, write_file, write_json
 from ._restore_text import restore_text
-from ._runner import HostRuntime, Program
+from ._runner import Program, Runtime
 
 MANIFEST = "backup.json"
 INCOMPLETE = ".incomplete-"
@@ -75,9 +75,11 @@ def require_space(where: str, wanted: Wanted, expected: int) -> int:
     return reserve
 
 
-def require_client(runtime: HostRuntime, server_version: int) -> str:
+def require_client(runtime: Runtime, server_version: int) -> str:
     """Return pg_dump's version. Raises Refusal for one older than the server, which it would refuse to dump."""
     done = runtime.run(Program([runtime.client("pg_dump"), "--version"], timeout_s=30))
+    if done.rc in (126, 127):
+        raise Refusal("client_program_missing", program=runtime.client("pg_dump"), where=runtime.name)
     found = re.search(r"(\d+)(?:\.\d+)?", done.stdout)
     if not found or int(found.group(1)) < server_version // 10000:
         raise Refusal("client_too_old", client=done.stdout.strip(), server=server_version // 10000)
@@ -116,7 +118,7 @@ def sweep_incomplete(backups: str) -> list[str]:
     return swept
 
 
-def take(target: Target, runtime: HostRuntime, backups: str, wanted: Wanted, run_id: str | None) -> dict[str, t.Any]:
+def take(target: Target, runtime: Runtime, backups: str, wanted: Wanted, run_id: str | None) -> dict[str, t.Any]:
     """Take a backup and return its manifest, which also stands beside it.
 
     Counts, fingerprints and dump see the same snapshot: this session exports it, pg_dump takes it by name. Everything
@@ -151,7 +153,7 @@ def take(target: Target, runtime: HostRuntime, backups: str, wanted: Wanted, run
     return manifest
 
 
-def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, wanted: Wanted, name: str, reserve: int
+def _fill(session: t.Any, target: Target, runtime: Runtime, aside: str, wanted: Wanted, name: str, reserve: int
           ) -> dict[str, t.Any]:
     began = now()
     tables = []
@@ -185,7 +187,7 @@ def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, want
             path = os.path.join(aside, file + ".incomplete")
             program = Program(_dump_argv(runtime, target, wanted, snapshot, only), environment, stdout=path,
                               timeout_s=wanted.timeout_s)
-            commands.append(program.line().replace(path, file))
+            commands.append(runtime.shown(program).replace(path, file))
 
             def watch() -> str | None:
                 # The counts start once pg_dump does: its fork must not meet a second thread.
@@ -210,8 +212,7 @@ def _fill(session: t.Any, target: Target, runtime: HostRuntime, aside: str, want
         _verify(runtime, os.path.join(aside, entry["name"]), wanted.format, expected)
         entry.update(_seal(os.path.join(aside, entry["name"])))
     return {"database": target.database, "started_at": began, "finished_at": now(), "format": wanted.format,
-            "heads": heads,
-            "bin_dir": os.path.dirname(runtime.client("pg_dump")), "server": described, "files": files,
+            "heads": heads, **runtime.whereabouts(), "server": described, "files": files,
             "tables": counted, "commands": commands,
             "verified": True, "restored_and_compared": False}
 
@@ -227,7 +228,7 @@ def _cancelling(session: t.Any) -> t.Iterator[None]:
         raise
 
 
-def _dump_argv(runtime: HostRuntime, target: Target, wanted: Wanted, snapshot: str, only: list[tuple[str, str]]
+def _dump_argv(runtime: Runtime, target: Target, wanted: Wanted, snapshot: str, only: list[tuple[str, str]]
                ) -> list[str]:
     argv = [runtime.client("pg_dump"), "--no-password", f"--format={wanted.format}", f"--snapshot={snapshot}",
             "--lock-wait-timeout=30000", f"--dbname={target.dsn()}"]
@@ -238,7 +239,7 @@ def _dump_argv(runtime: HostRuntime, target: Target, wanted: Wanted, snapshot: s
     return argv + [f"--table={pattern}" for pattern in quoted]
 
 
-def _verify(runtime: HostRuntime, path: str, kind: str, tables: t.Iterable[t.Sequence[str]]) -> None:
+def _verify(runtime: Runtime, path: str, kind: str, tables: t.Iterable[t.Sequence[str]]) -> None:
     """Read a dump back whole. Raises Problem when it is cut short or a table's rows are not in it."""
     file = os.path.basename(path)
     if kind == "plain":
@@ -248,7 +249,7 @@ def _verify(runtime: HostRuntime, path: str, kind: str, tables: t.Iterable[t.Seq
                 raise Problem("backup_cut_short", file=file)
         return
     listing = path + ".list"
-    listed = runtime.run(Program([runtime.client("pg_restore"), "--list", path], stdout=listing))
+    listed = runtime.run(Program([runtime.client("pg_restore"), "--list"], stdin_file=path, stdout=listing))
     with open(listing, encoding="utf-8", errors="replace") as stream:
         contents = stream.read()
     os.unlink(listing)
@@ -256,7 +257,7 @@ def _verify(runtime: HostRuntime, path: str, kind: str, tables: t.Iterable[t.Seq
     missing = [".".join(table) for table in tables
                if re.sub(r"[\r\n]", " ", f" TABLE DATA {table[0]} {table[1]} ") not in contents]
     # The table of contents proves nothing about the data behind it: writing it all out to nowhere reads every block.
-    read = runtime.run(Program([runtime.client("pg_restore"), "--file=/dev/null", path]))
+    read = runtime.run(Program([runtime.client("pg_restore"), "--file=/dev/null"], stdin_file=path))
     if listed.rc or read.rc or missing:
         raise Problem("backup_not_whole", file=file,
                       error=(listed.stderr + read.stderr).strip()[-500:] or f"- {', '.join(missing)}")

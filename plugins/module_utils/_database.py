@@ -63,10 +63,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Target:
-    """Where the database is. ``params`` are libpq's own keywords; the password is kept apart from what is shown."""
+    """Where the database is. ``params`` are libpq's own keywords; the password is kept apart from what is shown.
+
+    ``inside`` are those of client programs that run elsewhere, in the server's own container.
+    """
 
     params: dict[str, t.Any]
     password: str = field(default="", repr=False)
+    inside: dict[str, t.Any] | None = None
 
     @property
     def database(self) -> str:
@@ -79,7 +83,7 @@ class Target:
 
     def dsn(self) -> str:
         """Return a connection string for a command line: everything but the password."""
-        return psycopg2.extensions.make_dsn(**self.params)
+        return psycopg2.extensions.make_dsn(**(self.inside or self.params))
 
     def connect(self, name: str, limits: Limits | None = None, autocommit: bool = True) -> t.Any:
         """Open a session named C(name). Raises Refusal, with the server's own words, where there is none to be had."""
@@ -138,7 +142,7 @@ class Target:
 
     @contextmanager
     def client_environment(self, name: str, directory: str) -> t.Iterator[dict[str, str]]:
-        """Yield a client program's environment: the password in a private file, never in a variable or argument.
+        """Yield a client program's environment: the password in a private file, never in an argument.
 
         The file lies in ``directory``, which somebody sweeps should this process be killed.
         """
@@ -146,6 +150,10 @@ class Target:
                        "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S)}
         if not self.password:
             yield environment
+            return
+        if self.inside:
+            # No file of this host is seen there; a container's own environment holds the password already.
+            yield {**environment, "PGPASSWORD": self.password}
             return
         handle, path = tempfile.mkstemp(suffix=".pgpass", dir=directory)  # 0600 by contract of mkstemp
         try:
@@ -161,7 +169,7 @@ def target_from(params: t.Mapping[str, t.Any]) -> Target:
     """Build a Target from a module's connection options (the names of community.postgresql)."""
     known = {
         "dbname": params["login_db"],
-        "user": params["login_user"],
+        "user": params["login_user"] or "postgres",
         "host": params["login_unix_socket"] or params["login_host"],
         "port": params["login_port"],
         "sslmode": params["ssl_mode"],
@@ -246,15 +254,19 @@ def lock_holder(connection: t.Any) -> str | None:
     return found[0][0] if found else None
 
 
-def backends(connection: t.Any, prefix: str) -> list[dict[str, t.Any]]:
-    """Return the sessions on this database, other than this one, whose application_name starts with a prefix."""
+def backends(connection: t.Any, prefix: str, addresses: t.Collection[str] = ()) -> list[dict[str, t.Any]]:
+    """Return the sessions on this database, other than this one, whose application_name starts with a prefix.
+
+    Also those that come from one of the addresses.
+    """
     names = ("pid", "application", "user", "state", "query", "seconds", "blocked_by")
     found = rows(connection, """
         SELECT pid, application_name, usename, state, left(query, 200),
                round(extract(epoch FROM now() - coalesce(xact_start, backend_start)))::int, pg_blocking_pids(pid)
         FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid() AND starts_with(application_name, %s)
-        ORDER BY pid""", (prefix,))
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+          AND (starts_with(application_name, %s) OR host(client_addr) = ANY(%s))
+        ORDER BY pid""", (prefix, list(addresses)))
     return [dict(zip(names, row)) for row in found]
 
 
@@ -268,15 +280,16 @@ def describe_sessions(connection: t.Any, pids: t.Iterable[int]) -> list[dict[str
     return [dict(zip(names, row)) for row in found]
 
 
-def end_backends(connection: t.Any, prefix: str, limit_s: float = 15.0) -> list[int]:
-    """End every session whose application_name starts with a prefix and wait until none is left.
+def end_backends(connection: t.Any, prefix: str, addresses: t.Collection[str] = (), limit_s: float = 15.0
+                 ) -> list[int]:
+    """End every session whose application_name starts with a prefix, or that comes from an address, until none is left.
 
     Returns the pids that were ended. Raises Unended when one is still there after ``limit_s`` seconds.
     """
     ended: set[int] = set()
     deadline = time.monotonic() + limit_s
     while True:
-        at_work = backends(connection, prefix)
+        at_work = backends(connection, prefix, addresses)
         if not at_work:
             return sorted(ended)
         if time.monotonic() > deadline:

@@ -7,9 +7,15 @@
 
 from __future__ import annotations
 
+from . import _messages_compose, _messages_diagnose, _messages_functional, _messages_services
+
 LANGUAGES = ("en", "fr")
 
 MESSAGES: dict[str, tuple[str, str]] = {
+    **_messages_compose.MESSAGES,
+    **_messages_diagnose.MESSAGES,
+    **_messages_functional.MESSAGES,
+    **_messages_services.MESSAGES,
     # Getting there
     "client_program_missing": (
         "{program} was not found in {where}. Install PostgreSQL's client programs there, or set rollback_pg_bin_dir.",
@@ -41,9 +47,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "readable by this user alone.",
         "sslpassword dans rollback_connect_params serait visible sur une ligne de commande. Utilisez une clé sans phrase "
         "secrète, lisible par ce seul utilisateur."),
-    "runtime_not_available": (
-        "rollback_runtime={runtime} is not available in this version; it knows host.",
-        "rollback_runtime={runtime} n'existe pas dans cette version ; elle connaît host."),
     "strategy_not_available": (
         "rollback_strategy={strategy} is not available in this version; it knows auto and alembic.",
         "rollback_strategy={strategy} n'existe pas dans cette version ; elle connaît auto et alembic."),

@@ -77,7 +77,7 @@ def perform(move: Move, environment: Environment, target: Target, control: t.Any
         finally:
             # A client that is gone has not ended its work: the server may still be at it, and may still commit.
             with target.surely(control, session_name(run_id, "control")) as session:
-                end_backends(session, name)
+                end_backends(session, name, environment.runtime.addresses)
         move.transcript = environment.redact(done.stdout + done.stderr)
         move.after = sight.heads_now(control)
         move.duration_s = round(time.monotonic() - began, 3)

@@ -17,6 +17,8 @@ _URL_PASSWORD = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/]*:)(\S+)(@)")
 _QUERY_PASSWORD = re.compile(r"([?&](?:ssl)?password=)([^&\s]+)()", re.IGNORECASE)
 # The keyword form is the other spelling of a connection string.
 _DSN_PASSWORD = re.compile(r"((?:^|[\s'\"])password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s'\"]+)()", re.IGNORECASE)
+# Settings that stand under a telling name, such as POSTGRES_HOST_AUTH_METHOD.
+_NO_SECRETS = {"true", "false", "none", "null", "trust", "peer", "ident", "cert", "scram-sha-256"}
 _SECRET_NAME = re.compile(r"PASS|PWD|PW$|PHRASE|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH", re.IGNORECASE)
 
 
@@ -48,8 +50,17 @@ def environment_secrets(environment: Mapping[str, object]) -> set[str]:
 class Redactor:
     """Masks known secrets, in each way a program may write them, and whatever looks like a password in a URL."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        spelled: set[str] = set()
+    def __init__(self, secrets: Iterable[str] = (), public: Iterable[str] = ()) -> None:
+        self.spellings: list[str] = []
+        self._public = set(public)
+        self._spell(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Mask these as well, but for what is public: a password that is the database's own name hides nothing."""
+        self._spell(set(secrets) - self._public - _NO_SECRETS)
+
+    def _spell(self, secrets: Iterable[str]) -> None:
+        spelled = set(self.spellings)
         for secret in secrets:
             if secret:
                 spelled |= {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1],

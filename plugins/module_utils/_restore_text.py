@@ -32,6 +32,16 @@ def _locale(server: dict[str, t.Any]) -> list[str]:
     return [f"--locale-provider={provider}", f"--{option}={server['locale']}"]
 
 
+def _inside(compose: dict[str, str]) -> list[str]:
+    """Return what makes the client programs those of the database's container, found anew: a restart may change it."""
+    filters = " ".join(f"--filter {shlex.quote(f'label=com.docker.compose.{key}={name}')}"
+                       for key, name in compose.items())
+    return [f"container=$(docker ps --quiet {filters})",
+            '[ -n "$container" ] || { echo "No container of the database is running: start it first" >&2; exit 1; }',
+            'inside() { docker exec --interactive --env PGUSER --env PGPASSWORD "$container" "$@"; }',
+            *(f'{name}() {{ inside {name} "$@"; }}' for name in ("createdb", "pg_restore", "psql"))]
+
+
 def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
     """Return RESTORE.txt: the shell commands that restore the backup, with no Ansible, the live database kept."""
     server, database = manifest["server"], manifest["database"]
@@ -39,9 +49,11 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
     shown = " ".join(database.split())
     quoted = {name: '"' + name.replace('"', '""') + '"' for name in (database, beside, kept)}
     literal = database.replace("'", "''")
-    exports = [f"export {name}={shlex.quote(str(target.params[key]))}"
+    inside = manifest.get("compose")
+    known = {key: target.params[key] for key in ("user",) if key in target.params} if inside else target.params
+    exports = [f"export {name}={shlex.quote(str(known[key]))}"
                for name, key in (("PGHOST", "host"), ("PGPORT", "port"), ("PGUSER", "user"), ("PGSSLMODE", "sslmode"),
-                                 ("PGSSLROOTCERT", "sslrootcert")) if key in target.params]
+                                 ("PGSSLROOTCERT", "sslrootcert")) if key in known]
     whole = [entry for entry in manifest["files"] if entry["scope"] == "database"]
     lines = [
         f"# Backup {manifest['backup_id']} of database {shown}, taken {manifest['finished_at']}",
@@ -51,7 +63,8 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
         "# SWAP=yes in the environment; stop what writes to it first. To begin again, drop what step 2 created.",
         "set -eu", f"cd {shlex.quote(manifest['path'])}", *exports,
         # Older client programs than those that wrote the file cannot read it.
-        *([f"export PATH={shlex.quote(manifest['bin_dir'])}:$PATH"] if manifest.get("bin_dir") else []), "",
+        *([f"export PATH={shlex.quote(manifest['bin_dir'])}:$PATH"] if manifest.get("bin_dir") else []),
+        *(_inside(inside) if inside else []), "",
         "# 1. Are the files as they were written?", "sha256sum --check SHA256SUMS", "",
     ]
     if not whole:
@@ -64,25 +77,24 @@ def restore_text(target: Target, manifest: dict[str, t.Any]) -> str:
     create = ["createdb", "-w", f"--owner={server['owner']}", f"--encoding={server['encoding']}",
               f"--lc-collate={server['collate']}", f"--lc-ctype={server['ctype']}", *_locale(server),
               "--template=template0", "--", beside]
-    load = (["pg_restore", "-w", "--exit-on-error", "--single-transaction", to, file]
-            if manifest["format"] == "custom" else
-            ["psql", "-w", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", to,
-             f"--file={file}"])
-    lines += ["# 2. Restore beside the live database; the first error stops it.", shlex.join(create), shlex.join(load)]
+    load = (["pg_restore", "-w", "--exit-on-error", "--single-transaction", to] if manifest["format"] == "custom" else
+            ["psql", "-w", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction", to])
+    lines += ["# 2. Restore beside the live database; the first error stops it.", f"{shlex.join(create)} </dev/null",
+              f"{shlex.join(load)} < {file}"]
     for setting in server["settings"] or []:
         name, _equals, text = setting.partition("=")
         quoted_text = text if name in _LISTS else "'{}'".format(text.replace("'", "''"))
         statement = f"ALTER DATABASE {quoted[beside]} SET {name} TO {quoted_text}"
         # Some settings only a superuser may give; the data does not hang on them.
         lines.append(shlex.join(["psql", "-w", "--no-psqlrc", to, f"--command={statement}"])
-                     + f" || echo {shlex.quote('Not set: ' + statement)} >&2")
+                     + f" </dev/null || echo {shlex.quote('Not set: ' + statement)} >&2")
     lines += [f"# Grants on the database itself, to give again where not the default: {server['acl'] or 'default'}", "",
               "# 3. Compare with what the backup holds; a difference ends it here.",
               "same() { [ \"$1\" = \"$2\" ] || { echo \"$3: $1 rows, the backup holds $2\" >&2; exit 1; }; }"]
     for table, counted in manifest["tables"].items():
         schema, name = counted.get("place") or table.split(".", 1)
         statement = 'SELECT count(*) FROM "{}"."{}"'.format(schema.replace('"', '""'), name.replace('"', '""'))
-        count = shlex.join(["psql", "-w", "--no-psqlrc", "-At", to, f"--command={statement}"])
+        count = shlex.join(["psql", "-w", "--no-psqlrc", "-At", to, f"--command={statement}"]) + " </dev/null"
         label = " ".join(table.split())
         lines.append(f'same "$({count})" {counted["rows"]} {shlex.quote(label)}' if counted["exact"] else
                      f"{count}  # {label}: about {counted['rows']}")

@@ -14,7 +14,7 @@ import time
 import typing as t
 from contextlib import suppress
 
-from ._database import Target, end_backends, lock_holder, session_name, slug_of
+from ._database import end_backends, lock_holder, session_name, slug_of
 from ._errors import Refusal, Unended
 from ._evidence import (
     Journal,
@@ -28,13 +28,15 @@ from ._evidence import (
     seconds_between,
     write_json,
 )
+from ._ground import Ground
+from ._runner import Runtime
 
 META = "run.json"
 REPORT = "report.json"
 LEFTOVER_LIMIT_S = 20.0
 
 
-def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[str, t.Any], take_over: str | None
+def begin(state: StateDirectory, ground: Ground, connection: t.Any, meta: dict[str, t.Any], take_over: str | None
           ) -> dict[str, t.Any]:
     """Take the database's lock and return the run: ``{run_id, run_dir, resumed, cut_off, ended}``.
 
@@ -55,13 +57,14 @@ def begin(state: StateDirectory, target: Target, connection: t.Any, meta: dict[s
             raise Refusal("unfinished_run", run_id=cut_off["run_id"], playbook=cut_off["meta"].get("playbook", "?"),
                           goal=cut_off["meta"].get("goal", {}))
         # What the run before left is no longer its own: ended here, before anything else looks at the database.
-        ended = end_leftovers(state.run_dir(held["run_id"]), connection) if held else []
+        ended = end_leftovers(state.run_dir(held["run_id"]), connection, ground.runtime) if held else []
+        ground.runtime.require_idle()
         holder = lock_holder(connection)
         if holder:
             raise Refusal("another_run_acting", holder=holder)
         run_id = cut_off["run_id"] if cut_off and again else new_run_id()
         lock = {"run_id": run_id, "owner": meta["operator"], "controller": meta["controller"], "since": now(),
-                "database": target.database, "token": token}
+                "database": ground.target.database, "token": token}
         write_json(path, lock)
     run_dir = state.run_dir(run_id)
     os.makedirs(run_dir, mode=0o700, exist_ok=True)
@@ -129,8 +132,8 @@ def last_sign(run_dir: str) -> str | None:
     return lines[-1]["at"] if lines else None
 
 
-def end_leftovers(run_dir: str, connection: t.Any) -> list[str]:
-    """End the processes and sessions a cut-off run left at work, and say which they were.
+def end_leftovers(run_dir: str, connection: t.Any, runtime: Runtime) -> list[str]:
+    """End the processes, containers and sessions a cut-off run left at work, and say which they were.
 
     The process is asked first: it ends its own work before it goes. Raises Unended when one does not end.
     """
@@ -139,7 +142,9 @@ def end_leftovers(run_dir: str, connection: t.Any) -> list[str]:
         if step["alive"]:
             _end_process(step, os.path.basename(run_dir))
             ended.append(f"{step['step']} (pid {step['pid']})")
-    ended += [f"session {pid}" for pid in end_backends(connection, session_name(os.path.basename(run_dir)))]
+    run_id = os.path.basename(run_dir)
+    ended += [f"container {name}" for name in runtime.end_left(run_id)]
+    ended += [f"session {pid}" for pid in end_backends(connection, session_name(run_id), runtime.addresses)]
     return ended
 
 

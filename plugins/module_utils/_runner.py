@@ -3,9 +3,10 @@
 
 # Private to this collection: no promise is made to other importers.
 
-"""How a program is run. Nothing above this module knows where.
+"""How a program is run. Nothing above the runtimes knows where.
 
-A runtime turns a L(Program) into a L(Finished); streams go to disk, so memory stays flat whatever their size.
+A runtime turns a Program into a Finished; streams go to disk, so memory stays flat whatever their size. This one runs
+programs on the managed node itself; that of Compose stands on it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,16 @@ GRACE_S = 5.0
 # What is kept of a program's output: enough for a traceback, never a whole dump.
 KEPT_BYTES = 256 * 1024
 
+# Where a program belongs: beside PostgreSQL's clients, in the application's environment, or in a copy of that
+# environment from which nothing can be reached.
+CLIENT, APPLICATION, ISOLATED = "client", "application", "isolated"
+
+# Each socket named first is covered by a file that is no socket, then the program takes this shell's place. A private
+# network namespace alone would leave the server's Unix socket within reach.
+_COVER = ('n=$1; shift; while [ "$n" -gt 0 ]; do mount --bind /dev/null "$1" || exit 97; shift; n=$((n-1)); done; '
+          'exec "$@"')
+_LISTENING = 0x10000  # __SO_ACCEPTCON in the flags of /proc/net/unix
+
 # What asks a process to stop.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PR_SET_PDEATHSIG = 1
@@ -38,21 +49,25 @@ _PR_SET_PDEATHSIG = 1
 class Program:
     """A program to run: its arguments, what it reads and writes, and how long it may take.
 
-    ``environment`` is added to the caller's. ``stdout`` names a file that receives standard output, created with
-    mode 0600; otherwise the last ``kept_bytes`` are returned. ``timeout_s`` is in seconds.
+    ``environment`` is added to what the place has. ``stdin`` is content, or the name of a file given as ``stdin_file``.
+    ``stdout`` names a file that receives standard output, created with mode 0600; otherwise the last ``kept_bytes``
+    are returned. ``timeout_s`` is in seconds. ``place`` is one of the three above.
     """
 
     argv: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     stdin: bytes | None = None
+    stdin_file: str | None = None
     stdout: str | None = None
     cwd: str | None = None
     timeout_s: float | None = None
     kept_bytes: int = KEPT_BYTES
+    place: str = CLIENT
 
     def line(self) -> str:
         """Return the command as one could type it again; the environment, where secrets live, is not part of it."""
-        return shlex.join(self.argv) + (f" > {shlex.quote(self.stdout)}" if self.stdout else "")
+        files = (("<", self.stdin_file), (">", self.stdout))
+        return shlex.join(self.argv) + "".join(f" {sign} {shlex.quote(path)}" for sign, path in files if path)
 
 
 @dataclass
@@ -66,11 +81,42 @@ class Finished:
     ended_by: str = ""
 
 
+class Runtime(t.Protocol):
+    """Where programs run.
+
+    ``addresses`` are those from which a program that was ended early may have left sessions on the server.
+    """
+
+    name: str
+    addresses: set[str]
+
+    def client(self, name: str) -> str:
+        """Return how a PostgreSQL client program is called. Raises Refusal where it can be seen that there is none."""
+
+    def whereabouts(self) -> dict[str, t.Any]:
+        """Return what a backup's manifest says of where client programs are."""
+
+    def shown(self, program: Program) -> str:
+        """Return the command as one could type it again on the managed node."""
+
+    def run(self, program: Program, watch: t.Callable[[], str | None] | None = None) -> Finished:
+        """Run a program to its end; see HostRuntime."""
+
+    def end_left(self, run_id: str) -> list[str]:
+        """End what a run that was cut off left at work besides its processes, and say what it was."""
+
+    def require_idle(self) -> None:
+        """Raise Refusal when somebody else's migration is at work where this can be seen."""
+
+
 class HostRuntime:
     """Programs of the managed node itself."""
 
+    name = "host"
+
     def __init__(self, bin_dir: str | None = None) -> None:
         self.bin_dir = bin_dir
+        self.addresses: set[str] = set()
 
     def client(self, name: str) -> str:
         """Return the path of a PostgreSQL client program. Raises Refusal where there is none."""
@@ -78,6 +124,21 @@ class HostRuntime:
         if not path:
             raise Refusal("client_program_missing", program=name, where=self.bin_dir or os.environ.get("PATH", ""))
         return path
+
+    def whereabouts(self) -> dict[str, t.Any]:
+        """Return the directory of pg_dump: older programs than those that wrote a dump cannot read it."""
+        return {"bin_dir": os.path.dirname(self.client("pg_dump"))}
+
+    def shown(self, program: Program) -> str:
+        """Return the command as one could type it again."""
+        return program.line()
+
+    def end_left(self, _run_id: str) -> list[str]:
+        """Nothing outlives the processes here."""
+        return []
+
+    def require_idle(self) -> None:
+        """A migration somebody else started here is seen by nothing that could be relied on."""
 
     def run(self, program: Program, watch: t.Callable[[], str | None] | None = None) -> Finished:
         """Run a program to its end.
@@ -87,15 +148,14 @@ class HostRuntime:
         Refusal when the program cannot be started.
         """
         began = time.monotonic()
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as feed, \
+        argv = [*isolation(), *program.argv] if program.place == ISOLATED else program.argv
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, _source(program) as feed, \
                 _sink(program.stdout, out) as sink:
-            feed.write(program.stdin or b"")
-            feed.seek(0)
             # A signal waits until there is something that ends the program.
             unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             try:
                 process = subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn
-                    program.argv, stdin=feed, stdout=sink, stderr=err, cwd=program.cwd,
+                    argv, stdin=feed, stdout=sink, stderr=err, cwd=program.cwd,
                     env={**os.environ, **program.environment}, start_new_session=True,
                     preexec_fn=_prepare_child(os.getpid()))
             except BaseException as error:
@@ -159,6 +219,36 @@ def _prepare_child(parent: int) -> t.Callable[[], None]:
                 os._exit(127)
 
     return prepare
+
+
+def isolation() -> list[str]:
+    """Return what to put before a command so that it reaches no network and no Unix socket somebody listens on."""
+    sockets = listening_sockets()
+    return ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net", "--mount",
+            "sh", "-c", _COVER, "sh", str(len(sockets)), *sockets]
+
+
+def listening_sockets() -> list[str]:
+    """Return the Unix sockets that have a name in the file system and somebody listening; none outside Linux."""
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as stream:
+            lines = [line.split(None, 7) for line in stream.readlines()[1:]]
+    except OSError:
+        return []
+    found = {line[7].strip() for line in lines if len(line) == 8 and int(line[3], 16) & _LISTENING}
+    return sorted(path for path in found if path.startswith("/") and os.path.exists(path))
+
+
+@contextmanager
+def _source(program: Program) -> t.Iterator[t.IO[bytes]]:
+    if program.stdin_file:
+        with open(program.stdin_file, "rb") as stream:
+            yield stream
+        return
+    with tempfile.TemporaryFile() as feed:
+        feed.write(program.stdin or b"")
+        feed.seek(0)
+        yield feed
 
 
 @contextmanager

@@ -121,19 +121,16 @@ alembic_version:
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import environment_from, prefix_of
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
-from ansible_collections.recyclic.rollback.plugins.module_utils._database import (
-    Limits,
-    session_name,
-    target_from,
-)
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import Limits, session_name
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import run_id_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 
 
 def look(module, redact):
     params = module.params
-    run_id = run_id_of(params["run_dir"])
-    with target_from(params).open(session_name(run_id, "look")) as connection:
-        sight = environment_from(params, redact).look_from(
+    run_id, ground = run_id_of(params["run_dir"]), ground_from(params, redact)
+    with ground.target.open(session_name(run_id, "look")) as connection:
+        sight = environment_from(params, ground.runtime, redact).look_from(
             connection, prefix_of(run_id), Limits(params["lock_timeout"], params["statement_timeout"]),
             params["direction"], params["migration"], params["to_revision"])
         recorded = sight.heads(connection)

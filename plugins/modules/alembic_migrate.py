@@ -135,10 +135,10 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._database import
     Limits,
     advisory_lock,
     session_name,
-    target_from,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import Journal, run_id_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._migrate import perform, predict
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import require_held
 
@@ -146,8 +146,8 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._run import requ
 def migrate(module, redact):
     params = module.params
     direction, revision = params["direction"], params["revision"]
-    target, run_id = target_from(params), run_id_of(params["run_dir"])
-    environment = environment_from(params, redact)
+    run_id, ground = run_id_of(params["run_dir"]), ground_from(params, redact)
+    target, environment = ground.target, environment_from(params, ground.runtime, redact)
     limits = Limits(params["lock_timeout"], params["statement_timeout"])
     with target.open(session_name(run_id, "control"), limits) as control:
         sight = environment.look_from(control, prefix_of(run_id), limits, direction, to=revision)

@@ -129,14 +129,14 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._backup import (
     sweep_incomplete,
     take,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name, target_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
     Journal,
     private_directory,
     run_id_of,
     write_json,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._runner import HostRuntime
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 
 
 def backup(module, redact):
@@ -144,7 +144,8 @@ def backup(module, redact):
     wanted = Wanted(params["whole"], tuple(params["tables"]), params["format"], params["disk_reserve"],
                     params["timeout"], params["fingerprint_max_bytes"], params["version_table"],
                     params["version_schema"])
-    target, runtime, run_id = target_from(params), HostRuntime(params["pg_bin_dir"]), run_id_of(params["run_dir"])
+    ground, run_id = ground_from(params, redact), run_id_of(params["run_dir"])
+    target, runtime = ground.target, ground.runtime
     if module.check_mode:
         with target.open(session_name(run_id, "backup")) as session:
             require_client(runtime, session.server_version)

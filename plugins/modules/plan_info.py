@@ -37,6 +37,19 @@ options:
     type: list
     elements: str
     default: []
+  application:
+    description:
+      - With O(runtime=compose), the services whose images are compared with that of the migrations, besides the
+        containers the migrations service left.
+    type: list
+    elements: str
+    default: []
+  resume_environment:
+    description:
+      - With O(runtime=compose), the variables under which these services will be started again. Their images have to be
+        on the managed node.
+    type: dict
+    default: {}
   fingerprint_max_bytes:
     description:
       - See M(recyclic.rollback.table_count); used when a run that was cut off while it acted is taken up.
@@ -111,6 +124,12 @@ plan:
     routes:
       description: By route C(verdict), C(reasons), C(losses) and C(estimate_s).
       type: dict
+    images:
+      description:
+        - With O(runtime=compose), the migrations image and those of the containers it was compared with, each with
+          C(service), C(image), C(id), the C(heads) it was made for and whether its path is the same (C(same_path)).
+      type: list
+      elements: dict
     recommended:
       description: The route to take; V(none) when there is none.
       type: str
@@ -135,7 +154,6 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._counts import d
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import (
     Limits,
     session_name,
-    target_from,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem, Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
@@ -144,6 +162,8 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
     run_id_of,
     write_json,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._images import examine, require_known
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._plan import (
     APPLIED,
@@ -152,6 +172,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._plan import (
     describe,
     goal,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._redact import environment_secrets
 
 
 def lenient(check, concerned):
@@ -161,15 +182,18 @@ def lenient(check, concerned):
 
 def plan(module, redact):
     params = module.params
-    run_id, target = run_id_of(params["run_dir"]), target_from(params)
+    run_id, ground = run_id_of(params["run_dir"]), ground_from(params, redact)
+    target = ground.target
     limits = Limits(params["lock_timeout"], params["statement_timeout"])
     with Journal(params["run_dir"]).step("plan") as step, target.open(
             session_name(run_id, "plan"), limits, autocommit=False) as connection:
-        sight = environment_from(params, redact).look_from(connection, prefix_of(run_id), limits, "downgrade",
-                                                           params["migration"], params["to_revision"])
+        environment = environment_from(params, ground.runtime, redact)
+        sight = environment.look_from(connection, prefix_of(run_id), limits, "downgrade", params["migration"],
+                                      params["to_revision"])
         require_same_place(sight, connection, target, prefix_of(run_id))
         recorded = sight.heads(connection)
         connection.rollback()
+        require_known(ground, sight.graph, recorded)
         chosen = goal(sight.graph, recorded, params["migration"], params["to_revision"], sight.path, sight.path_error)
         concerned = [{"id": f"table:{name}", "table": name, "filter": None, "unchanged": False}
                      for name in params["concerned"]]
@@ -182,8 +206,12 @@ def plan(module, redact):
         absent = [(check["id"], check["table"]) for check in params["checks"]
                   if not evidence["checks"][check["id"]]["present"] and check["expectation"] != "migrated"]
         planned = describe(target.database, params["migration"], sight.graph, recorded, chosen, purpose, sight.probe)
-        planned["warnings"] = [say(params["language"], "plan_absent", check=check, table=table)
-                               for check, table in absent]
+        redact.learn(environment_secrets(params["resume_environment"]))
+        seen = examine(ground, environment, sight.graph, recorded, chosen.to_heads, params["application"],
+                       params["resume_environment"], params["language"])
+        planned.update(images=seen.images, notes=seen.lines)
+        planned["warnings"] = seen.warnings + [
+            say(params["language"], "plan_absent", check=check, table=table) for check, table in absent]
         step.facts["to_revision"] = chosen.to_revision
         begun = plan_begun(params["run_dir"]) if chosen.position == ROLLED_BACK else None
         if begun:
@@ -212,7 +240,7 @@ def result(planned, finishing, language):
                   for step in planned["path"]]
         lines += [say(language, "plan_purpose", table=table, rows=rows)
                   for table, rows in planned["purpose"].items() if rows is not None]
-        lines += planned.get("warnings", [])
+        lines += [*planned.get("notes", []), *planned.get("warnings", [])]
     return {"changed": False, "plan": planned, "finishing": finishing, "lines": lines,
             "prompt": say(language, "confirm_prompt", database=planned["database"]),
             "unconfirmed": say(language, "unconfirmed", database=planned["database"])}
@@ -256,6 +284,8 @@ def main():
         "to_revision": {"type": "str"},
         "checks": {"type": "list", "elements": "dict", "default": [], "options": check_spec()},
         "concerned": {"type": "list", "elements": "str", "default": []},
+        "application": {"type": "list", "elements": "str", "default": []},
+        "resume_environment": {"type": "dict", "default": {}},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
     }, alembic=True, supports_check_mode=True)
 

@@ -103,13 +103,14 @@ import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import take_evidence
-from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name, target_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
     StateDirectory,
     read_json,
     run_id_of,
     write_file,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._report import (
     GOOD,
     build,
@@ -122,7 +123,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._run import META
 
 def close(module, redact):
     params = module.params
-    run_dir, language, target = params["run_dir"], params["language"], target_from(params)
+    run_dir, language = params["run_dir"], params["language"]
     told = dict(params["told"])
     outcome = params["outcome"]
     failure = params["failure"]
@@ -131,13 +132,13 @@ def close(module, redact):
         measured = {}
 
         def measure_once():
-            measured.update(measure(params, target))
+            measured.update(measure(params, ground_from(params, redact).target))
             return measured
 
         outcome, told["rests_on"] = judge_failure(run_dir or "", str(failure.get("outcome")), measure_once, language)
         told["measured_heads"] = measured.get("heads")
     report = build(run_dir or "", outcome, told, language)
-    report["database"] = target.database
+    report["database"] = params["login_db"]
     place = f"{params['report_dir']}/{report['run_id']}/report.md" if params["report_dir"] else ""
     files = {"report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
              "report.md": markdown(report, language)}

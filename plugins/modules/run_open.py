@@ -111,29 +111,30 @@ import errno
 import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
-from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name, target_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, now
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import begin
 
 
 def begin_run(module, redact):
     params = module.params
-    if params["runtime"] != "host":
-        raise Refusal("runtime_not_available", runtime=params["runtime"])
     if params["goal"].get("strategy", "auto") not in ("auto", "alembic"):
         raise Refusal("strategy_not_available", strategy=params["goal"]["strategy"])
-    state, target = StateDirectory(params["state_dir"]), target_from(params)
+    ground = ground_from(params, redact)
+    state, target = StateDirectory(params["state_dir"]), ground.target
     with target.open(session_name(None, "open")) as connection:
         if module.check_mode:
             require_writable(params["state_dir"])
+            ground.runtime.require_idle()
             return {"changed": False, "run_id": "", "run_dir": "", "token": "", "resumed": False, "cut_off": None,
                     "ended": [], "notice": ""}
         state.create()
         meta = {"playbook": params["playbook"], "database": target.database, "goal": params["goal"],
                 "operator": params["operator"], "controller": params["controller"], "started_at": now()}
-        begun = begin(state, target, connection, meta, params["take_over"])
+        begun = begin(state, ground, connection, meta, params["take_over"])
     return {"changed": False, **begun, "notice": notice(begun, params["language"])}
 
 

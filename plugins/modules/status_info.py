@@ -98,23 +98,23 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._database import
     recorded_heads,
     session_name,
     slug_of,
-    target_from,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import FAILED_NEEDS_HUMAN, Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, owner_alive, read_json
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import REPORT, inspect_run
 
 
 def status(module, redact):
     params, language = module.params, module.params["language"]
-    state, target = StateDirectory(params["state_dir"]), target_from(params)
+    state, database = StateDirectory(params["state_dir"]), params["login_db"]
     found: dict = {"changed": False, "run": None, "sessions": [], "recorded_heads": None, "server": "up"}
     # Without the server nobody can say whose lock it is but by the database's name.
-    locks = [held for held in state.locks_held() if held["database"] == target.database]
+    locks = [held for held in state.locks_held() if held["database"] == database]
     server = None
     try:
-        with target.open(session_name(None, "status")) as connection:
+        with ground_from(params, redact).target.open(session_name(None, "status")) as connection:
             locks = [held for held in locks if held["slug"] == slug_of(connection)]
             server = identity(connection)["system_identifier"]
             found["sessions"] = backends(connection, APPLICATION)
@@ -122,12 +122,12 @@ def status(module, redact):
     except Refusal as refusal:
         found["server"] = redact(say(language, refusal.key, **refusal.facts))
     found["run"] = run_under_way(state, locks[0], params["controller"]) if locks else None
-    backup = newest_good(state.backups, target.database, server)
+    backup = newest_good(state.backups, database, server)
     found["backup"] = backup and {**{key: backup[key] for key in ("path", "finished_at", "heads")},
                                   "bytes": sum(entry["bytes"] for entry in backup["files"])}
     names = sorted(os.listdir(state.backups)) if os.path.isdir(state.backups) else []
     found["incomplete_backups"] = [name for name in names if name.startswith(INCOMPLETE)]
-    found["last_outcome"] = last_outcome(state, target.database)
+    found["last_outcome"] = last_outcome(state, database)
     found["next"] = advise(found, language)
     found["lines"] = describe(found, language)
     return found

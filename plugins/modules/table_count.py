@@ -167,7 +167,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     told,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences
-from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name, target_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
     Journal,
@@ -175,6 +175,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
     run_id_of,
     write_json,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 
 
@@ -187,7 +188,7 @@ def count(module, redact):
     everything = params["everything"] or bool(baseline and baseline["tables"])
     # In the journal a measure bears its evidence's name: before, after.
     name = os.path.splitext(os.path.basename(params["evidence"] or "measure"))[0]
-    with Journal(params["run_dir"]).step(name) as step, target_from(params).open(
+    with Journal(params["run_dir"]).step(name) as step, ground_from(params, redact).target.open(
             session_name(run_id, "count"), autocommit=False) as connection:
         concerned = set()
         version = ".".join(filter(None, (params["version_schema"], params["version_table"])))

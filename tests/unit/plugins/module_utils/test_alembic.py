@@ -18,7 +18,6 @@ import pytest
 from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import (
     Environment,
     environment_from,
-    listening_sockets,
     partial_move,
     prefix_of,
     renders_nothing,
@@ -26,7 +25,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import 
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import Limits
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._redact import Redactor
-from ansible_collections.recyclic.rollback.plugins.module_utils._runner import Finished, HostRuntime
+from ansible_collections.recyclic.rollback.plugins.module_utils._runner import Finished, HostRuntime, listening_sockets
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -125,10 +124,10 @@ def test_limits_and_name_travel_beside_the_applications_own_options(tmp_path: Pa
 def test_an_environment_is_built_from_a_modules_options() -> None:
     params = {"alembic_config": "/a.ini", "alembic_python": "py", "alembic_chdir": "", "alembic_timeout": 5,
               "alembic_environment": {"DEBUG": True, "N": 1}}
-    found = environment_from(params, Redactor())
+    found = environment_from(params, HostRuntime(), Redactor())
     assert (found.config, found.python, found.cwd, found.timeout_s) == ("/a.ini", "py", "/", 5)
     assert found.variables == {"DEBUG": "True", "N": "1"}
-    assert environment_from({**params, "alembic_environment": None}, Redactor()).variables == {}
+    assert environment_from({**params, "alembic_environment": None}, HostRuntime(), Redactor()).variables == {}
 
 
 ENV = """

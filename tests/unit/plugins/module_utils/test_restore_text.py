@@ -30,16 +30,16 @@ def manifest_of(tmp_path: Path, database: str, kind: str = "custom", **other: An
 
 # Stands where a client program stands on PATH, and writes down what it was given.
 RECORDER = """#!/bin/sh
-case " $* " in *" -At "*) echo 14;; esac
+case " $* " in *" -At "*|" ps "*) echo 14;; esac
 { printf '%s\\0' "${0##*/}" "$@"; [ "$1" = --check ] || cat; printf '\\0\\0\\n'; } >> "$RECORD"
 """
 
 
-def follow(tmp_path: Path, text: str) -> list[list[str]]:
+def follow(tmp_path: Path, text: str, docker: bool = False) -> list[list[str]]:
     """Run RESTORE.txt as it stands, in a shell; returns each command with its arguments and, last, its input."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("createdb", "pg_restore", "psql", "sha256sum"):
+    for name in ("docker", "sha256sum") if docker else ("createdb", "pg_restore", "psql", "sha256sum"):
         (programs / name).write_text(RECORDER)
         (programs / name).chmod(0o755)
     (tmp_path / "RESTORE.txt").write_text(text)
@@ -65,7 +65,7 @@ def test_the_words_for_the_day_of_need_name_the_database_exactly(tmp_path: Path,
                                                "psql", "psql"]
     create, load = ran[1], ran[2]
     assert create[-2] == beside and "--owner=o'wner x" in create
-    assert "--exit-on-error" in load and "--single-transaction" in load and load[-2] == "database.dump"
+    assert "--exit-on-error" in load and "--single-transaction" in load and load[-1] == "the dump"
     quoted = '"' + beside.replace('"', '""') + '"'
     assert ran[3][-2] == f'--command=ALTER DATABASE {quoted} SET search_path TO "$user", public'
     assert ran[4][-2] == f"--command=ALTER DATABASE {quoted} SET application_name TO 'it''s here'"
@@ -141,7 +141,8 @@ def test_nothing_is_swapped_on_a_difference_or_unasked(tmp_path: Path) -> None:
 def test_a_plain_dump_is_loaded_in_one_transaction_that_stops_at_the_first_error(tmp_path: Path) -> None:
     ran = follow(tmp_path, restore_text(Target({"dbname": "recyclic"}), manifest_of(tmp_path, "recyclic", "plain")))
     assert ran[2][0] == "psql"
-    for option in ("--no-psqlrc", "--set=ON_ERROR_STOP=1", "--single-transaction", "--file=database.sql"):
+    assert ran[2][-1] == "the dump"
+    for option in ("--no-psqlrc", "--set=ON_ERROR_STOP=1", "--single-transaction"):
         assert option in ran[2]
 
 
@@ -160,3 +161,18 @@ def test_the_words_stop_at_the_first_thing_that_fails(tmp_path: Path) -> None:
                           env={"PATH": "/usr/bin:/bin"})
     assert done.returncode != 0
     assert "database.dump: FAILED" in done.stdout and "createdb" not in done.stderr
+
+
+def test_in_a_compose_project_the_programs_are_those_of_the_database_s_container(tmp_path: Path) -> None:
+    """Its address is another after a restart, so the container is found anew and asked from inside."""
+    manifest = manifest_of(tmp_path, "recyclic", compose={"project": "a shop", "service": "postgres"})
+    target = Target({"dbname": "recyclic", "host": "172.30.0.2", "port": 5432, "user": "app"}, "s3cret")
+    text = restore_text(target, manifest)
+    assert "172.30.0.2" not in text and "s3cret" not in text
+    ran = follow(tmp_path, text, docker=True)
+    assert ran[0] == ["docker", "ps", "--quiet", "--filter", "label=com.docker.compose.project=a shop", "--filter",
+                      "label=com.docker.compose.service=postgres", ""]
+    inside = [command for command in ran if command[:2] == ["docker", "exec"]]
+    assert all(command[2:8] == ["--interactive", "--env", "PGUSER", "--env", "PGPASSWORD", "14"] for command in inside)
+    assert [command[8] for command in inside] == ["createdb", "pg_restore", *["psql"] * 6]
+    assert inside[1][-1] == "the dump" and "COMMIT;" in inside[-1][-1]
