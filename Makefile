@@ -46,7 +46,8 @@ $(VENV): requirements.txt requirements-dev.txt $(wildcard demo/requirements.txt)
 ##   AT=migration|head                   the revision its database is at (migration)
 ##   ROLLBACK_TO=REVISION                where to go back to (before the migration)
 ##   STRATEGY=auto|alembic|manual|restore
-##   RUNTIME=host                        where the programs run
+##   RUNTIME=host|compose                where the programs run (host); compose needs, or as root installs, Docker
+##   PROJECT=DIRECTORY                   the Compose project; one of your own is rolled back as it is
 ##   LANGUAGE=en|fr                      of what is printed and reported (en)
 ##   ACCEPT=id,id                        the losses accepted, by the ids the plan prints
 
@@ -56,6 +57,7 @@ extra = $(if $(call setting,$(1)),-e '$(2)=$(call setting,$(1))')
 SETTINGS = $(call extra,ROLLBACK_TO,rollback_to_revision) \
 	$(call extra,STRATEGY,rollback_strategy) \
 	$(call extra,RUNTIME,rollback_runtime) \
+	$(if $(call setting,PROJECT),-e 'demo_project=$(abspath $(call setting,PROJECT))') \
 	$(call extra,LANGUAGE,rollback_language) \
 	$(if $(call setting,ACCEPT),-e '{"rollback_accept": ["$(subst $(comma),"$(comma)",$(call setting,ACCEPT))"]}') \
 	-e rollback_confirm=recyclic
@@ -63,7 +65,8 @@ SETTINGS = $(call extra,ROLLBACK_TO,rollback_to_revision) \
 PLAYBOOK := ansible-playbook -i inventories/demo
 
 # The state builder is told the rollback's settings too, so that demo-again can repeat them.
-BUILD = $(PLAYBOOK) playbooks/demo.yml \
+BUILDER = playbooks/demo$(if $(filter compose,$(call setting,RUNTIME)),_compose).yml
+BUILD = mkdir -p .demo && rm -f .demo/demo.yml && $(PLAYBOOK) $(BUILDER) \
 	-e 'demo_history=$(call setting,HISTORY,guide)' -e 'demo_at=$(call setting,AT,migration)' $(SETTINGS)
 
 # $(call run,KIND,PLAYBOOK): run it on the state that was built and say last where its report, or plan, is, also
@@ -95,27 +98,14 @@ demo-plan: $(VENV) ## Build the demo's state afresh and only plan its rollback; 
 	@$(BUILD)
 	@$(call run,plan,plan.yml)
 
-# The password goes by the environment: an argument would show in the list of processes.
-define PSQL
-import json, os, pathlib, subprocess, sys
-command = [sys.executable, "demo/server.py", "status", "--dir", ".demo/server"]
-status = subprocess.run(command, stdout=subprocess.PIPE)
-if status.returncode:
-    sys.exit("The demo has no running server: make demo")
-server = json.loads(status.stdout)
-os.environ["PGPASSWORD"] = pathlib.Path(".demo/recyclic.password").read_text().strip()
-psql = os.path.join(server["bin_dir"], "psql")
-os.execv(psql, [psql, "-h", server["host"], "-p", str(server["port"]), "-U", "recyclic", "recyclic"])
-endef
-
 .PHONY: demo-psql
-demo-psql: export PSQL := $(PSQL)
 demo-psql: $(VENV) ## Open psql on the demo's database
-	@.venv/bin/python -c "$$PSQL"
+	@.venv/bin/python demo/psql.py
 
 .PHONY: demo-clean
-demo-clean: ## Stop the demo's server; remove .demo and reports
+demo-clean: ## Stop the demo's server and stack; remove .demo and reports
 	@[ ! -d .demo/server ] || .venv/bin/python demo/server.py destroy --dir .demo/server
+	@[ ! -e .demo/compose/stack.json ] || .venv/bin/python demo/compose/stack.py down --dir .demo/compose
 	rm -rf .demo reports
 
 ##

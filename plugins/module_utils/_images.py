@@ -112,7 +112,7 @@ def examine(ground: Ground, environment: Environment, graph: Graph, recorded: t.
         if theirs and theirs.heads() != sorted(to_heads):
             warnings.append(say(language, "image_ahead", service=service, image=reference,
                                 expects=", ".join(theirs.heads()), to_heads=", ".join(to_heads)))
-    compared = sorted({each["image"] for each in found[1:] if each["same_path"]})
+    compared = sorted({each["service"] for each in found[1:] if each["same_path"]})
     line = say(language, "image_same" if compared else "image_unread", image=name, recorded=", ".join(recorded),
                compared=", ".join(compared))
     return Examination(found, [line], warnings)

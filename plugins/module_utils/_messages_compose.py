@@ -94,8 +94,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "La base porte {revisions}, que l'image des migrations {image} ne connaît pas (têtes : {heads}) : elle est plus "
         "ancienne que la base. Utilisez l'image qui a construit la base, ou une plus récente."),
     "image_same": (
-        "Migrations image {image}: knows {recorded}, by the same path as {compared}",
-        "Image des migrations {image} : connaît {recorded}, par le même chemin que {compared}"),
+        "Migrations image {image}: knows {recorded}, by the same path as the containers of {compared}",
+        "Image des migrations {image} : connaît {recorded}, par le même chemin que les conteneurs de {compared}"),
     "image_unread": (
         "Migrations image {image}: knows {recorded}; nothing else on this engine tells by which path the database was built",
         "Image des migrations {image} : connaît {recorded} ; rien d'autre sur ce moteur ne dit par quel chemin la base a "
