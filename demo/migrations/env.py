@@ -15,7 +15,7 @@ from pathlib import Path
 from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import create_engine
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import NullPool
 
 # Alembic up to 1.15 splits prepend_sys_path at blanks. This serves a clone in such a path for every command
@@ -28,7 +28,7 @@ logging.getLogger("alembic").setLevel(logging.INFO)
 config = context.config
 
 
-def settings() -> str:
+def settings() -> URL:
     """Read the database's URL into Alembic's configuration and print what was found.
 
     Raises CommandError without DATABASE_URL.
@@ -37,8 +37,9 @@ def settings() -> str:
     if not url:
         raise CommandError("DATABASE_URL is not set: give it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     # The driver is named because the default one is not the same in every SQLAlchemy.
-    full = make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
-    config.set_main_option("sqlalchemy.url", full.replace("%", "%%"))
+    full = make_url(url).set(drivername="postgresql+psycopg2")
+    # Printed as text, used as an object: SQLAlchemy 1.4 cannot read back every password it writes.
+    config.set_main_option("sqlalchemy.url", full.render_as_string(hide_password=False).replace("%", "%%"))
     print("DEBUG env.py: settings of the migrations")
     print(f"DEBUG env.py: ENVIRONMENT={os.environ.get('ENVIRONMENT', 'demo')}")
     print(f"DEBUG env.py: DATABASE_URL={url}")
@@ -46,14 +47,14 @@ def settings() -> str:
     return full
 
 
-def run_offline(url: str) -> None:
+def run_offline(url: URL) -> None:
     """Render SQL instead of executing it."""
     context.configure(url=url, literal_binds=True, dialect_opts={"paramstyle": "named"})
     with context.begin_transaction():
         context.run_migrations()
 
 
-def run_online(url: str) -> None:
+def run_online(url: URL) -> None:
     """Execute in one transaction."""
     with create_engine(url, poolclass=NullPool).connect() as connection:
         context.configure(connection=connection)
