@@ -115,7 +115,14 @@ demo-clean: ## Stop the demo's server and stack; remove .demo and reports
 STAGE = @.venv/bin/python tests/components.py
 
 .PHONY: test
-test: lint sanity test-molecule test-pytest test-oldest ## Everything: linters, ansible-test, Molecule, pytest
+test: lint sanity engine test-molecule test-pytest test-oldest ## Everything: linters, ansible-test, Molecule, pytest
+
+# In CI an engine has to be there; on a laptop without one, what needs it is skipped, and says so.
+.PHONY: engine
+engine: $(VENV) ## A Docker engine with Compose and the demo's images: installed where root can, otherwise only looked for
+	@.venv/bin/python demo/compose/engine.py ensure && .venv/bin/python demo/compose/engine.py build || \
+		{ [ -z "$$CI" ] && echo '==> SKIPPED without a Docker engine: Molecule compose, tests/compose, the variants of \
+	tests/integration in Compose' >&2; }
 
 .PHONY: test-unit
 test-unit: $(VENV) ## Unit tests only
@@ -124,7 +131,7 @@ test-unit: $(VENV) ## Unit tests only
 
 .PHONY: test-pytest
 test-pytest: $(VENV) ## Unit, demo and integration tests; PYTEST_ARGS='-k word' is passed on
-	$(STAGE) 'pytest: unit, demo, integration'
+	$(STAGE) 'pytest: unit, demo, integration, compose'
 	@pytest -n auto $(PYTEST_ARGS)
 
 # The application's environment is not ours: it may hold the oldest Alembic we support.
@@ -141,9 +148,14 @@ test-oldest: $(OLDEST) ## What touches Alembic once more, against the oldest one
 		tests/integration/test_module_alembic_info.py tests/integration/test_module_alembic_migrate.py $(PYTEST_ARGS)
 
 .PHONY: test-molecule
-test-molecule: $(VENV) ## Molecule's default scenario
+test-molecule: $(VENV) ## Molecule's scenarios: default, and compose where there is an engine
 	$(STAGE) 'Molecule: default'
 	@molecule test --scenario-name default
+	@if docker info >/dev/null 2>&1 || [ -n "$$CI" ]; then \
+		.venv/bin/python tests/components.py 'Molecule: compose' && molecule test --scenario-name compose; \
+	else \
+		echo '==> SKIPPED without a Docker engine: Molecule compose' >&2; \
+	fi
 
 .PHONY: sanity
 sanity: $(VENV) ## ansible-test sanity, without Docker

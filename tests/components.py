@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -41,12 +42,33 @@ def docker_engine() -> str:
     return engine.stdout.strip() if engine.returncode == 0 else "none"
 
 
+def in_images() -> dict[str, str]:
+    """What the images of the demo's stack hold, where they are there."""
+    asked = {"PostgreSQL (container)": ("recyclic-demo-postgres:15", "postgres --version"),
+             "Alembic (container)": ("recyclic-demo:chain", "alembic --version")}
+    found = {}
+    for name, (image, command) in asked.items():
+        program, *words = command.split()
+        done = subprocess.run(["docker", "run", "--rm", "--network=none", f"--entrypoint={program}", image, *words],
+                              capture_output=True, text=True, check=False)
+        version = re.search(r"\d+\.[\d.]+", done.stdout)
+        found[name] = version.group() if version else "none"
+    return found
+
+
+def compose() -> str:
+    done = subprocess.run(["docker", "compose", "version", "--short"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else "none"
+
+
 def components() -> dict[str, str]:
+    engine = docker_engine()
     return {
         "Python": platform.python_version(),
         **{label: package(name) for label, name in PACKAGES.items()},
         "PostgreSQL (embedded)": embedded_postgresql(),
-        "Docker engine": docker_engine(),
+        "Docker engine": engine,
+        **({"Compose": compose(), **in_images()} if engine != "none" else {}),
     }
 
 

@@ -8,9 +8,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 import typing as t
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ._errors import Problem, Refusal
@@ -87,6 +90,25 @@ def container_of(entry: dict[str, t.Any]) -> Container:
         addresses={name: found["IPAddress"] for name, found in (network.get("Networks") or {}).items()
                    if found.get("IPAddress")},
         published=published, mounts=tuple(entry.get("Mounts") or ()))
+
+
+@contextmanager
+def guardian(script: str, *arguments: str) -> t.Iterator[None]:
+    """Have a shell script run should this process die in here without a chance to do anything itself.
+
+    The guardian, in a session of its own, reads from a pipe of which only this process holds the other end: a word says
+    that all is well, the end of the pipe that it is not.
+    """
+    read, write = os.pipe()
+    process = subprocess.Popen(["sh", "-c", f"read -r word && exit 0; {script}", "sh", *arguments], stdin=read,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    os.close(read)
+    try:
+        yield
+    finally:
+        os.write(write, b"well\n")
+        os.close(write)
+        process.wait()
 
 
 class Docker:
