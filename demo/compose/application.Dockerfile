@@ -26,7 +26,7 @@ RUN [ -z "$UNTIL" ] || python3 -c 'if True: \
     keep = {pathlib.Path(step.path).name for step in scripts.iterate_revisions(sys.argv[1], "base")}; \
     [path.unlink() for path in pathlib.Path("versions").glob("*.py") if path.name not in keep]' "$UNTIL"
 ARG API_COLUMNS=id,name,is_active,parent_id
-ENV DEMO_API_COLUMNS=${API_COLUMNS}
+ENV DEMO_API_BUILT_FOR=${API_COLUMNS}
 USER app
 EXPOSE 8000
 CMD ["uvicorn", "--app-dir", "/app/api", "main:app", "--host", "0.0.0.0", "--port", "8000"]

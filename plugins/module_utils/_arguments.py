@@ -65,8 +65,11 @@ def alembic_spec() -> dict[str, t.Any]:
 
 
 def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict[str, t.Any] | None = None,
-        alembic: bool = False, **options: t.Any) -> None:
+        alembic: bool = False, secrets: t.Callable[[dict[str, t.Any]], tuple[set[str], set[str]]] | None = None,
+        **options: t.Any) -> None:
     """Run a module: ``work`` takes the module and a redactor, and returns the result.
+
+    ``secrets`` tells apart what is secret and what is not in options of the module's own that are declared secret.
 
     A Problem becomes a failure with its message in the operator's language, its key, its facts and its outcome. A
     signal ends the work first, then the module, which still answers.
@@ -76,7 +79,7 @@ def run(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], own: dict
     if PSYCOPG2_ERROR:
         module.fail_json(msg=missing_required_lib("psycopg2"), exception=PSYCOPG2_ERROR)
     public = {module.params["login_db"], module.params["login_user"]}
-    redact = Redactor(_keep_secrets(module), public)
+    redact = Redactor(_keep_secrets(module, *(secrets(module.params) if secrets else ())), public)
     try:
         with interruptible():
             result = _work(work, module, redact)
@@ -103,16 +106,18 @@ def _work(work: t.Callable[[AnsibleModule, Redactor], dict[str, t.Any]], module:
         module.no_log_values = module.no_log_values | set(redact.spellings)
 
 
-def _keep_secrets(module: AnsibleModule) -> set[str]:
+def _keep_secrets(module: AnsibleModule, own: t.Collection[str] = (), own_plain: t.Collection[str] = ()) -> set[str]:
     """Return the secrets among the options, and have Ansible mask exactly these.
 
     An environment is declared secret as a whole, so that no log shows it; but masking each of its values in every
     result would turn each ``1`` of a report into asterisks.
     """
-    environment = {str(key): str(text) for key, text in (module.params.get("alembic_environment") or {}).items()}
+    environment = {str(key): str(text) for option in ("alembic_environment", "environment")
+                   for key, text in (module.params.get(option) or {}).items()}
     found = environment_secrets(environment) | url_passwords(str(module.params["connect_params"]))
     found |= {str(text) for key, text in module.params["connect_params"].items() if "password" in key}
     plain = {*environment.values(), *map(str, module.params["connect_params"].values())} - found
-    secrets = {text for text in set(module.no_log_values) - plain | found if text}
+    found |= {*own, module.params["login_password"]}
+    secrets = {text for text in set(module.no_log_values) - plain - {*own_plain} | found if text}
     module.no_log_values = secrets
     return secrets

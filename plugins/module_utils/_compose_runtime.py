@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import replace
 
 from ._compose import Project, environment_of, unsteered
-from ._docker import RUN_LABEL, STEP_LABEL, Container
+from ._docker import RUN_LABEL, STEP_LABEL, Container, guardian
 from ._errors import Refusal, Unended
 from ._redact import environment_secrets
 from ._runner import APPLICATION, CLIENT, Finished, Program
@@ -27,6 +27,9 @@ _MARK = "RECYCLIC_ROLLBACK_STEP"
 # In a container: every process that carries this step's mark in its environment is killed.
 _END_INSIDE = ('for p in /proc/[0-9]*; do if grep -qs "$0" "$p/environ"; then kill -9 "${p#/proc/}" 2>/dev/null; fi; '
                'done; exit 0')
+# For a while: the container may still be being made.
+_END_ONE_SHOT = ('for n in 1 2 3 4 5 6 7 8 9 10; do docker ps --all --quiet --filter "$1" | '
+                 'xargs -r docker rm --force; sleep 1; done')
 # What a client of Docker reads itself: a service's variable of such a name must not steer it.
 _CLIENTS_OWN = ("PATH", "HOME", "USER", "LANG", "TMPDIR")
 _CLIENTS_PREFIXES = ("DOCKER_", "COMPOSE_", "LD_", "BUILDX_", "BUILDKIT_", "LC_", "XDG_", "HTTP_",
@@ -66,7 +69,7 @@ class ComposeRuntime:
         if program.place == CLIENT:
             return self._run_inside(program, watch)
         if program.place == APPLICATION:
-            return self._run_once(program, watch)
+            return self.run_once(program, self.project.layout.migrations, watch)
         return self.run_isolated(program, self.project.layout.migrations)
 
     def end_left(self, run_id: str) -> list[str]:
@@ -87,27 +90,34 @@ class ComposeRuntime:
         argv = ["docker", "exec", "--interactive", *wanted, self.database.id, *program.argv]
         clean = False
         try:
-            done = self.docker.host.run(_moved(program, argv, environment), watch)
+            with guardian('docker exec "$1" sh -c "$2" "$3"', self.database.id, _END_INSIDE, token):
+                done = self.docker.host.run(_moved(program, argv, environment), watch)
             clean = not done.ended_by and done.rc >= 0
             return done
         finally:
             if not clean:
                 self.docker.call("exec", self.database.id, "sh", "-c", _END_INSIDE, token)
 
-    def _run_once(self, program: Program, watch: t.Callable[[], str | None] | None) -> Finished:
+    def run_once(self, program: Program, service: str, watch: t.Callable[[], str | None] | None = None,
+                 filled: t.Mapping[str, str] | None = None) -> Finished:
+        """Run a program in a one-shot container of a service, and nothing that service depends on.
+
+        Without arguments it is the service's own command. ``filled`` is what the files are filled in with besides;
+        whoever gives that has seen to it that the image it means is here.
+        """
         layout = self.project.layout
-        self.project.require_image(layout.migrations)
+        if not filled:
+            self.project.require_image(service)
         wanted, environment = _handed_over(program.environment)
-        entry, words = ([], program.argv) if layout.keep_entrypoint else (
+        entry, words = ([], program.argv) if layout.keep_entrypoint or not program.argv else (
             ["--entrypoint", program.argv[0]], program.argv[1:])
 
         def command(token: str, labels: list[str]) -> list[str]:
             return self.project.argv(
-                "run", "--rm", "--no-deps", "-T", "--name", f"{self.project.name}-{layout.migrations}-rollback-{token}",
-                *labels, *(["--workdir", program.cwd] if program.cwd else []), *wanted, *entry, layout.migrations,
-                *words)
+                "run", "--rm", "--no-deps", "-T", "--name", f"{self.project.name}-{service}-rollback-{token}",
+                *labels, *(["--workdir", program.cwd] if program.cwd else []), *wanted, *entry, service, *words)
 
-        return self._run_labelled(program, command, environment, watch)
+        return self._run_labelled(program, command, {**(filled or {}), **environment}, watch)
 
     def run_isolated(self, program: Program, service: str, image: str | None = None,
                      environment: dict[str, str] | None = None) -> Finished:
@@ -133,7 +143,8 @@ class ComposeRuntime:
         labels = ["--label", f"{RUN_LABEL}={self.run_id}", "--label", f"{STEP_LABEL}={token}"]
         clean = False
         try:
-            done = self.docker.host.run(_moved(program, command(token, labels), environment, self.project), watch)
+            with guardian(_END_ONE_SHOT, f"label={STEP_LABEL}={token}"):
+                done = self.docker.host.run(_moved(program, command(token, labels), environment, self.project), watch)
             clean = not done.ended_by and done.rc >= 0
             return done
         finally:

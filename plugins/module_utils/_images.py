@@ -115,7 +115,10 @@ def examine(ground: Ground, environment: Environment, graph: Graph, recorded: t.
     compared = sorted({each["service"] for each in found[1:] if each["same_path"]})
     line = say(language, "image_same" if compared else "image_unread", image=name, recorded=", ".join(recorded),
                compared=", ".join(compared))
-    return Examination(found, [line], warnings)
+    known = [each for each in found[1:] if each["heads"] and each["service"] in services]
+    expects = [say(language, "image_expects", service=each["service"], image=each["image"],
+                   expects=", ".join(each["heads"])) for each in known]
+    return Examination(found, [line, *expects], warnings)
 
 
 def require_known(ground: Ground, graph: Graph, recorded: t.Sequence[str]) -> None:

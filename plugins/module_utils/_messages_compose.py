@@ -100,9 +100,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Migrations image {image}: knows {recorded}; nothing else on this engine tells by which path the database was built",
         "Image des migrations {image} : connaît {recorded} ; rien d'autre sur ce moteur ne dit par quel chemin la base a "
         "été construite"),
+    "image_expects": (
+        "Service {service} runs {image}, made for {expects}",
+        "Le service {service} tourne sur {image}, faite pour {expects}"),
     "image_ahead": (
-        "Service {service} runs {image}, made for {expects}: after the rollback it may answer 500. Start it on the image "
-        "made for {to_heads}: rollback_resume_environment",
-        "Le service {service} tourne sur {image}, faite pour {expects} : après le rollback il peut répondre 500. "
+        "Service {service} will be started on {image}, made for {expects}: after the rollback it may answer 500. Start it "
+        "on the image made for {to_heads}: rollback_resume_environment",
+        "Le service {service} sera démarré sur {image}, faite pour {expects} : après le rollback il peut répondre 500. "
         "Démarrez-le sur l'image faite pour {to_heads} : rollback_resume_environment"),
 }

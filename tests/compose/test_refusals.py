@@ -188,7 +188,8 @@ found = {}
 for path in pathlib.Path("versions").glob("*.py"):
     text = path.read_text()
     found[re.search(r'^revision\b[^"\']*["\']([^"\']+)', text, re.M).group(1)] = (path, text)
-for name, parent in {"g1h2i3j4k5l6": "e3f4g5h6i7j8", "f4g5h6i7j8k9": "g1h2i3j4k5l6", "k1l2m3n4o5p6": "f4g5h6i7j8k9"}.items():
+parents = {"g1h2i3j4k5l6": "e3f4g5h6i7j8", "f4g5h6i7j8k9": "g1h2i3j4k5l6", "k1l2m3n4o5p6": "f4g5h6i7j8k9"}
+for name, parent in parents.items():
     path, text = found[name]
     path.write_text(re.sub(r'^(down_revision\b[^"\']*["\'])[^"\']+', r"\g<1>" + parent, text, count=1, flags=re.M))
 """

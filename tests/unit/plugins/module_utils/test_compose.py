@@ -57,7 +57,8 @@ def test_well_is_running_and_healthy_where_it_says_so(state: dict[str, Any], wel
 
 @pytest.mark.parametrize(("published", "expected"), [
     ([], ("172.20.0.2", 5432)), ([{"HostIp": "0.0.0.0", "HostPort": "5433"}], ("127.0.0.1", 5433)),
-    ([{"HostIp": "::", "HostPort": "5433"}], ("::1", 5433)), ([{"HostIp": "10.1.1.1", "HostPort": "1"}], ("10.1.1.1", 1)),
+    ([{"HostIp": "::", "HostPort": "5433"}], ("::1", 5433)),
+    ([{"HostIp": "10.1.1.1", "HostPort": "1"}], ("10.1.1.1", 1)),
     (None, ("172.20.0.2", 5432))])
 def test_a_published_port_comes_before_the_container_s_own_address(published: Any, expected: tuple[str, int]) -> None:
     assert address_of(container(Ports={"5432/tcp": published})) == expected
