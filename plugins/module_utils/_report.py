@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ._checks import passed as no_failure
 from ._checks import told
 from ._counts import differences, not_compared
 from ._errors import FAILED_NEEDS_HUMAN, FAILED_UNCHANGED, REFUSED, Problem
@@ -44,6 +45,8 @@ def judge_failure(run_dir: str, claimed: str, measure: t.Callable[[], dict[str, 
         # Whatever keeps us from measuring, an unmeasured database is not called unchanged.
         reason = say(language, error.key, **error.facts) if isinstance(error, Problem) else str(error)
         return FAILED_NEEDS_HUMAN, say(language, "rests_on_no_measure", error=reason)
+    if functional_failure(run_dir, after["heads"]):
+        return FAILED_NEEDS_HUMAN, say(language, "rests_on_validated")
     if after["heads"] != before["heads"]:
         return FAILED_NEEDS_HUMAN, say(language, "rests_on_heads", before=", ".join(before["heads"] or []),
                                        after=", ".join(after["heads"] or []))
@@ -53,6 +56,16 @@ def judge_failure(run_dir: str, claimed: str, measure: t.Callable[[], dict[str, 
     unread = not_compared(before["tables"], after["tables"])
     rest = say(language, "rests_on_estimates", tables=", ".join(unread)) if unread else ""
     return FAILED_UNCHANGED, say(language, "rests_on_same", tables=len(after["tables"]) - len(unread)) + rest
+
+
+def functional_failure(run_dir: str, heads: t.Sequence[str] | None) -> bool:
+    """Tell whether what failed is the application, on data that is rolled back and validated, and has not moved since.
+
+    Its checks were begun: that is done on nothing else.
+    """
+    after = read_json(os.path.join(run_dir, "after.json"))
+    begun = any(line["event"] == "begun" and line["step"] == "functional" for line in Journal(run_dir).lines())
+    return bool(begun and after and no_failure(after.get("results", [])) and after["heads"] == heads)
 
 
 def steps_of(journal: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
@@ -72,8 +85,13 @@ def steps_of(journal: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
 def outage(journal: t.Sequence[dict[str, t.Any]]) -> float:
     """Return the seconds from the evidence before the first act to the end of the last step that acted or measured.
 
-    A run that was cut off while it acted and taken up later had its outage all the while.
+    A run that was cut off while it acted and taken up later had its outage all the while. Where services were stopped,
+    it is from then until they were back.
     """
+    stopping = next((line["at"] for line in journal if line["event"] == "begun" and line["step"] == "quiesce"), None)
+    back = [line["at"] for line in journal if line["event"] == "ended" and line["step"] == "resume"]
+    if stopping and back:
+        return seconds_between(stopping, back[-1])
     acting = next((number for number, line in enumerate(journal) if line.get("acts")), 0)
     begun = [line["at"] for line in journal[:acting] if line["event"] == "begun" and line["step"] == "before"]
     ended = [line["at"] for line in journal if line["event"] == "ended" and (
@@ -81,12 +99,22 @@ def outage(journal: t.Sequence[dict[str, t.Any]]) -> float:
     return seconds_between(begun[-1], ended[-1]) if begun and ended else 0.0
 
 
+def services_of(record: dict[str, t.Any], journal: t.Iterable[dict[str, t.Any]]) -> dict[str, list[t.Any]]:
+    """Return what became of the services: stopped, resumed, held back, and left stopped, by us or before."""
+    last = [line for line in journal if line["event"] == "ended" and line["step"] == "resume"][-1:]
+    resumed = [name for line in last for name in line.get("resumed", [])]
+    known = record.get("services") or {}
+    return {"stopped": [name for name, kept in known.items() if kept["running"]], "resumed": resumed,
+            "held": [each for line in last for each in line.get("held", [])],
+            "left_stopped": [name for name in known if name not in resumed]}
+
+
 def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) -> dict[str, t.Any]:
     """Return ``report.json``: everything the run directory tells, and what the operator gave."""
     def read(name: str) -> dict[str, t.Any]:
         return (run_dir and read_json(os.path.join(run_dir, name))) or {}
 
-    evidence = {name: read(f"{name}.json") for name in ("plan", "before", "backup", "after")}
+    evidence = {name: read(f"{name}.json") for name in ("plan", "before", "backup", "after", "functional", "services")}
     meta = read(META)
     journal = Journal(run_dir).lines()
     finished = now()
@@ -94,6 +122,10 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
     tried = [line for line in journal if line["event"] == "ended" and line["step"] == "alembic_downgrade"]
     files = [entry for entry in backup.get("files", []) if entry["scope"] == "database"] or backup.get("files", [])
     restore = os.path.join(backup["path"], "RESTORE.txt") if backup else say(language, "none")
+    services = services_of(evidence["services"], journal)
+    left = [each["reason"] for each in services["held"]]
+    if services["left_stopped"]:
+        left.append(say(language, "next_left_stopped", services=", ".join(services["left_stopped"])))
     known_heads = (evidence["after"] or evidence["before"]).get("heads", plan.get("from_heads", []))
     after_heads = given.get("measured_heads") or known_heads
     return {
@@ -122,13 +154,16 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "outage_s": outage(journal),
         "resumed_after": [name for line in journal if line["event"] == "resumed" for name in line["cut_off"]],
         "steps": steps_of(journal),
+        "services": services,
         "backup": {"path": backup["path"], "bytes": sum(entry["bytes"] for entry in backup["files"]),
                    "sha256": files[0]["sha256"], "verified": backup["verified"],
                    "restored_and_compared": backup["restored_and_compared"], "restore": restore} if backup else None,
         "rehearsal": None,
-        "checks": evidence["after"].get("results", []),
+        "checks": evidence["after"].get("results", []) + evidence["functional"].get("results", []),
         "losses": [],
-        "next_steps": given.get("next_steps") or [_next_step(outcome, restore, language)],
+        "next_steps": [*left, *(given.get("next_steps") or [
+            say(language, "next_not_functional") if outcome == FAILED_NEEDS_HUMAN
+            and functional_failure(run_dir, given.get("measured_heads")) else _next_step(outcome, restore, language)])],
         "contacts": given.get("contacts", {}),
         "notifications": [],
     }
@@ -160,6 +195,11 @@ def summary(report: dict[str, t.Any], language: str, place: str = "") -> list[st
         lines += [say(language, "sum_route", route=report["route"] or say(language, "none"),
                       from_heads=_heads(report["from_heads"], language), to_heads=_heads(report["to_heads"], language)),
                   say(language, "sum_outage", outage=report["outage_s"], duration=report["duration_s"])]
+    services = report.get("services") or {}
+    if services.get("stopped") or services.get("left_stopped"):
+        lines.append(say(language, "sum_services", **{
+            key: ", ".join(services[name]) or "-"
+            for key, name in (("stopped", "stopped"), ("resumed", "resumed"), ("left", "left_stopped"))}))
     if results:
         passed, failed = results.count("pass"), results.count("fail")
         lines.append(say(language, "sum_checks", passed=passed, failed=failed, other=len(results) - passed - failed))

@@ -126,6 +126,15 @@ def inspect_run(run_dir: str) -> dict[str, t.Any]:
             "last_sign": last_sign(run_dir) or now()}
 
 
+def last_report(state: StateDirectory, database: str) -> dict[str, t.Any] | None:
+    """Return the newest report on a database."""
+    for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
+        report = None if name == "latest" else read_json(os.path.join(state.runs, name, REPORT))
+        if report and report.get("database") == database:
+            return t.cast("dict[str, t.Any]", report)
+    return None
+
+
 def last_sign(run_dir: str) -> str | None:
     """Return when a run last wrote in its journal."""
     lines = Journal(run_dir).lines()

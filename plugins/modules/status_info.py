@@ -9,7 +9,8 @@ module: status_info
 short_description: Tell what is under way, what was cut off, and what to type next
 version_added: 0.1.0
 description:
-  - Reads the lock, the journals and the server, and changes nothing. Works with the server down, and says so.
+  - Reads the lock, the journals, the server and the Compose project's containers, and changes nothing. Works with the
+    server or Docker's engine down, and says so.
 author:
   - the recyclic.rollback maintainers (@recyclic)
 extends_documentation_fragment:
@@ -28,6 +29,12 @@ options:
       - The identity of the controller, from the lookup P(recyclic.rollback.controller#lookup).
     type: dict
     required: true
+  services:
+    description:
+      - The services of the Compose project that should be up.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -76,6 +83,28 @@ last_outcome:
   description: The outcome of the last run that has a report, and its run_id.
   type: dict
   returned: success
+engine:
+  description: C(up), or what keeps the project's containers from being seen; V(none) with O(runtime=host).
+  type: str
+  returned: success
+services:
+  description:
+    - The project's services and those of O(services) - C(service), C(name), C(status), C(health), C(image), C(since).
+  type: list
+  elements: dict
+  returned: success
+migrations:
+  description: Containers of the migrations service at work - C(name), C(since), C(command) to stop it.
+  type: list
+  elements: dict
+  returned: success
+stopped:
+  description:
+    - What was stopped by this collection and not started since - C(services), and the C(run_id) that stopped them or
+      C(by), C(at) and C(why) of an emergency stop.
+  type: list
+  elements: dict
+  returned: success
 lines:
   description: The same in a few lines, in the operator's language.
   type: list
@@ -99,17 +128,25 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._database import
     session_name,
     slug_of,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._errors import FAILED_NEEDS_HUMAN, Refusal
+from ansible_collections.recyclic.rollback.plugins.module_utils._docker import RUN_LABEL
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import FAILED_NEEDS_HUMAN, Problem
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, owner_alive, read_json
-from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from, project_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
-from ansible_collections.recyclic.rollback.plugins.module_utils._run import REPORT, inspect_run
+from ansible_collections.recyclic.rollback.plugins.module_utils._run import inspect_run, last_report
+from ansible_collections.recyclic.rollback.plugins.module_utils._services import (
+    EVIDENCE,
+    STOPPED,
+    left_as_stopped,
+    stop_order,
+)
 
 
 def status(module, redact):
     params, language = module.params, module.params["language"]
     state, database = StateDirectory(params["state_dir"]), params["login_db"]
-    found: dict = {"changed": False, "run": None, "sessions": [], "recorded_heads": None, "server": "up"}
+    found: dict = {"changed": False, "run": None, "sessions": [], "recorded_heads": None, "server": "up",
+                   **look_at_project(params, redact, state)}
     # Without the server nobody can say whose lock it is but by the database's name.
     locks = [held for held in state.locks_held() if held["database"] == database]
     server = None
@@ -119,8 +156,8 @@ def status(module, redact):
             server = identity(connection)["system_identifier"]
             found["sessions"] = backends(connection, APPLICATION)
             found["recorded_heads"] = recorded_heads(connection, params["version_table"], params["version_schema"])
-    except Refusal as refusal:
-        found["server"] = redact(say(language, refusal.key, **refusal.facts))
+    except Problem as problem:
+        found["server"] = redact(say(language, problem.key, **problem.facts))
     found["run"] = run_under_way(state, locks[0], params["controller"]) if locks else None
     backup = newest_good(state.backups, database, server)
     found["backup"] = backup and {**{key: backup[key] for key in ("path", "finished_at", "heads")},
@@ -128,14 +165,54 @@ def status(module, redact):
     names = sorted(os.listdir(state.backups)) if os.path.isdir(state.backups) else []
     found["incomplete_backups"] = [name for name in names if name.startswith(INCOMPLETE)]
     found["last_outcome"] = last_outcome(state, database)
+    found["down"] = [each["service"] for each in found["services"]
+                     if each["service"] in params["services"] and each["status"] != "running"]
     found["next"] = advise(found, language)
     found["lines"] = describe(found, language)
     return found
 
 
+def look_at_project(params, redact, state):
+    """The project's containers, as far as they can be seen."""
+    seen: dict = {"engine": None, "services": [], "migrations": [], "stopped": []}
+    try:
+        project = project_from(params, redact)
+        if project is None:
+            return seen
+        project.docker.require_engine()
+        among = project.containers()
+    except Problem as problem:
+        return {**seen, "engine": redact(say(params["language"], problem.key, **problem.facts))}
+    mine = [each for each in among if not each.oneoff and each.service != project.layout.migrations]
+    seen["services"] = [{"service": each.service, "name": each.name, "status": each.status,
+                         "health": each.health if each.running else "", "image": each.image_name,
+                         "since": each.started_at if each.running else each.finished_at}
+                        for each in mine]
+    absent = [name for name in params["services"] if name not in {each.service for each in mine}]
+    seen["services"] += [{"service": name, "name": None, "status": "-", "health": "", "image": None, "since": None}
+                         for name in absent]
+    seen["migrations"] = [{"name": each.name, "since": each.started_at, "command": f"docker stop {each.name}",
+                           "run_id": each.labels.get(RUN_LABEL)}
+                          for each in project.migrations_at_work(among)]
+    return {**seen, "engine": "up", "stopped": stopped_by_us(state, among)}
+
+
+def stopped_by_us(state, among):
+    """What an emergency stop, or the last run that stopped services, stopped and nobody started since."""
+    order = stop_order(os.path.join(state.path, STOPPED))
+    found = [{"run_id": None, "services": left_as_stopped(order, among),
+              **{key: order.get(key) or "-" for key in ("by", "at", "why")}}] if order else []
+    for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
+        record = None if name == "latest" else read_json(os.path.join(state.runs, name, EVIDENCE))
+        if record:
+            left = left_as_stopped(record, among)
+            return [*found, {"run_id": name, "services": left}] if left else found
+    return found
+
+
 def describe(found, language):
     """The same in a few lines, the most urgent first."""
-    lines, held = [], found["run"]
+    lines, held = [say(language, "status_migration", **each) for each in found["migrations"]], found["run"]
     if held:
         alive = {True: "yes", False: "no", None: "unknown"}[held["alive"]]
         lines.append(say(language, "status_run", alive=say(language, alive),
@@ -145,6 +222,14 @@ def describe(found, language):
     lines += [say(language, "status_session", **{key: row[key] for key in ("pid", "application", "state", "seconds")},
                   blocked_by=", ".join(map(str, row["blocked_by"])) or say(language, "none"))
               for row in found["sessions"]]
+    for each in found["stopped"]:
+        services = ", ".join(each["services"]) or "-"
+        lines.append(say(language, "status_stopped_by_run" if each["run_id"] else "status_stop_order",
+                         **{**each, "services": services}))
+    lines += [say(language, "status_service" if each["name"] else "status_service_absent", **{
+        **each, "status": ", ".join(filter(None, (each["status"], each["health"])))}) for each in found["services"]]
+    if found["engine"] not in (None, "up", found["server"]):
+        lines.append(found["engine"])
     heads = ", ".join(found["recorded_heads"] or []) or say(language, "none")
     lines.append(say(language, "status_heads", heads=heads) if found["server"] == "up" else found["server"])
     backup, last = found["backup"], found["last_outcome"]
@@ -167,19 +252,22 @@ def run_under_way(state, held, controller):
 
 
 def last_outcome(state, database):
-    """The newest report on this database."""
-    for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
-        report = None if name == "latest" else read_json(os.path.join(state.runs, name, REPORT))
-        if report and report["database"] == database:
-            return {"run_id": report["run_id"], "outcome": report["outcome"], "finished_at": report["finished_at"],
-                    "restore": (report["backup"] or {}).get("restore", "-")}
-    return None
+    """How the newest run on this database ended."""
+    report = last_report(state, database)
+    return report and {**{key: report[key] for key in ("run_id", "outcome", "finished_at")},
+                       "restore": (report["backup"] or {}).get("restore", "-")}
 
 
 def advise(found, language):
     """The next command, by the most urgent of what was found."""
+    mine = found["run"]["run_id"] if found["run"] else None
+    if any(each["run_id"] is None or each["run_id"] != mine for each in found["migrations"]):
+        return say(language, "next_migration_at_work")
+    if found["engine"] not in (None, "up"):
+        return say(language, "next_engine", error=found["engine"])
     if found["server"] != "up":
-        return say(language, "next_server")
+        # Of a project, the database is one of the services that are started in order.
+        return say(language, "next_restart" if found["down"] else "next_server")
     if found["run"] and found["run"]["alive"] is False:
         return say(language, "next_cut_off", playbook=found["run"]["playbook"])
     if found["run"] and found["run"]["alive"] is None:
@@ -188,6 +276,8 @@ def advise(found, language):
         return say(language, "next_wait")
     if found["last_outcome"] and found["last_outcome"]["outcome"] == FAILED_NEEDS_HUMAN:
         return say(language, "next_failed_needs_human", restore=found["last_outcome"]["restore"])
+    if found["down"] or found["stopped"]:
+        return say(language, "next_restart")
     return say(language, "next_nothing")
 
 
@@ -195,6 +285,7 @@ def main():
     run(status, {
         "state_dir": {"type": "path", "required": True},
         "controller": {"type": "dict", "required": True},
+        "services": {"type": "list", "elements": "str", "default": []},
         **version_spec(),
     }, supports_check_mode=True)
 

@@ -24,10 +24,14 @@ RUN: dict[str, Any] = {"run_id": "r1", "playbook": "rollback", "owner": "alice",
 SESSION = {"pid": 9, "application": "recyclic.rollback:r1:alembic", "user": "app", "state": "active", "query": "DROP",
            "seconds": 40, "blocked_by": [3, 4]}
 
+MIGRATION_AT_WORK = {"name": "migrations-run-1", "since": "then", "command": "docker stop migrations-run-1",
+                     "run_id": None}
+
 
 def found(**other: Any) -> dict[str, Any]:
     return {"run": None, "sessions": [], "recorded_heads": ["k1l2m3n4o5p6"], "server": "up", "backup": None,
-            "incomplete_backups": [], "last_outcome": None, "next": "-", **other}
+            "incomplete_backups": [], "last_outcome": None, "next": "-", "engine": None, "services": [],
+            "migrations": [], "stopped": [], "down": [], **other}
 
 
 @pytest.mark.parametrize(("state", "advice"), [
@@ -38,6 +42,18 @@ def found(**other: Any) -> dict[str, Any]:
                                         "ansible-playbook rollback.yml -e rollback_take_over=r1"),
     (found(sessions=[SESSION]), "Wait for the run under way, or end it."),
     (found(server="Nothing answers", run=RUN), "The server does not answer: start it first."),
+    (found(server="Nothing answers", down=["postgres"]),
+     "Start what is stopped, in order: ansible-playbook restart.yml"),
+    (found(stopped=[{"run_id": "r1", "services": ["api"]}]),
+     "Start what is stopped, in order: ansible-playbook restart.yml"),
+    (found(engine="The engine is down.", server="The engine is down."),
+     "Nothing of the project can be seen or done: The engine is down."),
+    (found(migrations=[MIGRATION_AT_WORK], run=RUN, down=["api"]),
+     "A migration nobody here started is at work. Let it end, or stop it: ansible-playbook emergency_stop.yml"),
+    (found(migrations=[{**MIGRATION_AT_WORK, "run_id": "r1"}], run={**RUN, "alive": True}),
+     "Wait for the run under way, or end it."),
+    (found(migrations=[{**MIGRATION_AT_WORK, "run_id": "r1"}], run=RUN),
+     "Take up the run that was cut off: ansible-playbook rollback.yml"),
 ])
 def test_the_next_command_answers_the_most_urgent(state: dict[str, Any], advice: str) -> None:
     assert status_info.advise(state, "en") == advice
