@@ -162,6 +162,7 @@ def _ensure_engine() -> None:
         _say("installing docker.io")
         _install("docker.io")
     _root("no Docker engine answers: start it (systemctl start docker), and let this account use it (group docker)")
+    _forget_dead_daemon()
     log = CACHE / "dockerd.log"
     _say(f"starting dockerd, whose log is {log}")
     with log.open("a") as output:
@@ -174,6 +175,18 @@ def _ensure_engine() -> None:
             tail = log.read_text(errors="replace").splitlines()[-20:]
             raise RuntimeError("\n".join([f"dockerd did not start within {START_S} s; {log} ends with:", *tail]))
         time.sleep(0.2)
+
+
+def _forget_dead_daemon() -> None:
+    """A daemon that was killed leaves a process number that may be another's by now: a new one would not start."""
+    for name in ("docker.pid", "docker/containerd/containerd.pid"):
+        path = Path("/var/run") / name
+        try:
+            command = Path(f"/proc/{int(path.read_text())}/comm").read_text().strip()
+        except (OSError, ValueError):
+            command = ""
+        if command not in ("dockerd", "containerd"):
+            path.unlink(missing_ok=True)
 
 
 def _ensure_compose() -> None:

@@ -261,7 +261,7 @@ def _literal(value: str) -> str:
 def _free_ports(count: int) -> list[int]:
     """Ports free on 127.0.0.1, all different: each is held until the last is found."""
     with ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        probes = [held.enter_context(socket.socket()) for number in range(count)]
         for probe in probes:
             probe.bind(("127.0.0.1", 0))
         return [int(probe.getsockname()[1]) for probe in probes]

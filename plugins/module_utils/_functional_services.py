@@ -191,7 +191,7 @@ def _named(heads: list[str] | None, language: str) -> str:
 
 def command(check: Check, asked: Asked) -> Finding:
     """Run a command once, and judge its status and what it said; that is kept in the run directory."""
-    wanted, language, runtime = check["command"], asked.language, t.cast("ComposeRuntime", asked.ground.runtime)
+    wanted, language, runtime = check["command"], asked.language, t.cast(ComposeRuntime, asked.ground.runtime)
     environment = {str(name): str(text) for name, text in wanted["environment"].items()}
     program = Program(list(wanted["argv"]), environment, timeout_s=wanted["timeout"], kept_bytes=OUTPUT_BYTES,
                       place=APPLICATION)

@@ -19,6 +19,8 @@ _QUERY_PASSWORD = re.compile(r"([?&](?:ssl)?password=)([^&\s]+)()", re.IGNORECAS
 _DSN_PASSWORD = re.compile(r"((?:^|[\s'\"])password\s*=\s*)('(?:\\.|[^'\\])*'|[^\s'\"]+)()", re.IGNORECASE)
 # Settings that stand under a telling name, such as POSTGRES_HOST_AUTH_METHOD.
 _NO_SECRETS = {"true", "false", "none", "null", "trust", "peer", "ident", "cert", "scram-sha-256"}
+# A shell's working directory is no password.
+_SHELLS_OWN = {"PWD", "OLDPWD"}
 _SECRET_NAME = re.compile(r"PASS|PWD|PW$|PHRASE|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH", re.IGNORECASE)
 
 
@@ -42,7 +44,7 @@ def environment_secrets(environment: Mapping[str, object]) -> set[str]:
         text = str(value)
         passwords = url_passwords(text)
         found |= passwords
-        if passwords or _SECRET_NAME.search(str(name)):
+        if passwords or (_SECRET_NAME.search(str(name)) and name not in _SHELLS_OWN):
             found.add(text)
     return {secret for secret in found if len(secret) >= 4}
 

@@ -143,8 +143,8 @@ def test_a_stack_that_is_well_has_no_cause_and_its_secrets_stay_in_it(first: dic
     assert read(found, "database.json")["max_connections"] == 100
 
 
-def test_a_second_diagnosis_makes_a_second_directory_with_what_it_was_asked_for(patient: Patient, first: dict[str, Any]
-                                                                                 ) -> None:
+def test_a_second_diagnosis_makes_a_second_directory_with_what_it_was_asked_for(
+        patient: Patient, first: dict[str, Any]) -> None:
     before = {path: path.read_bytes() for path in Path(first["directory"]).rglob("*") if path.is_file()}
     patient.say("api", "ERROR 42 of mine")
     second = patient.diagnose(services=["api", "nobody", "api-tests"], patterns={"api": ["ERROR \\d+"]})

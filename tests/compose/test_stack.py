@@ -193,7 +193,7 @@ def test_the_api_needs_the_database_its_release_knows(production: Stack) -> None
 def test_engine_is_quick_when_all_is_there_and_two_may_run_at_once(docker: None) -> None:
     engine = [sys.executable, str(ROOT / "demo" / "compose" / "engine.py")]
     began = time.monotonic()
-    both = [subprocess.Popen([*engine, "ensure"], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [subprocess.Popen([*engine, "ensure"], stdout=subprocess.PIPE, text=True) for each in range(2)]
     outputs = [process.communicate()[0].splitlines() for process in both]
     assert time.monotonic() - began < 5
     assert [output[-1] for output in outputs] == ["engine: ready"] * 2
@@ -218,7 +218,7 @@ def test_down_removes_its_own_project_and_no_other(guide: Stack, production: Sta
     assert left(guide)["container"] == 5
 
     program = [sys.executable, str(ROOT / "demo" / "compose" / "stack.py")]
-    for _ in range(2):
+    for _attempt in ("first", "again"):
         subprocess.run([*program, "down", "--dir", str(guide.directory)], check=True)
         assert left(guide) == {"container": 0, "volume": 0, "network": 0}
     assert left(production) == before

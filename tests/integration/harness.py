@@ -31,6 +31,7 @@ from psycopg2.sql import SQL, Identifier, Literal
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "demo"))
 
+from composed import IMAGES_OWN, ComposeServer, remove_one_shots
 from server import Server
 
 MODULES = ROOT / "collections" / "ansible_collections" / "recyclic" / "rollback" / "plugins" / "modules"
@@ -39,6 +40,8 @@ PARENT = {"guide": "9a2b3c4d5e6f", "chain": "g1h2i3j4k5l6", "branched": "g1h2i3j
 HEADS = {"guide": {MIGRATION}, "chain": {"m3npr1c3dr0p"}, "branched": {"24b194c1b790", "f4g5h6i7j8k9"}}
 ALEMBIC_PYTHON = os.environ.get("DEMO_PYTHON", sys.executable)
 APPLICATION = "recyclic.rollback"
+# Nobody listens there; named as a host, so that no address is looked for.
+NOWHERE = {"login_host": "127.0.0.1", "login_port": 1}
 # The longest a test waits for what should come at once: machines that run tests are slow and shared.
 PATIENCE_S = 60.0
 
@@ -74,7 +77,7 @@ def wait_for(condition: Callable[[], Any], what: str, limit_s: float = PATIENCE_
 class Database:
     """A database of its own, owned by a role of its own."""
 
-    server: Server = field(repr=False)
+    server: Server | ComposeServer = field(repr=False)
     name: str
     user: str
     password: str = field(repr=False)
@@ -88,6 +91,11 @@ class Database:
         """The libpq URL of any database of the same role, each part percent-encoded."""
         user, password, database = (quote(text, safe="") for text in (self.user, self.password, name))
         return f"postgresql://{user}:{password}@{self.server.host}:{self.server.port}/{database}"
+
+    @property
+    def composed(self) -> bool:
+        """Whether the server is a service of a Compose project."""
+        return isinstance(self.server, ComposeServer)
 
     @property
     def ini(self) -> Path:
@@ -176,6 +184,10 @@ class Database:
                 found.append(pid)
         return found
 
+    def one_shots(self) -> list[str]:
+        """One-shot containers left at work on this database; removed, so that the next test meets none."""
+        return remove_one_shots(self.server, self.name)
+
     def spelled_password(self) -> set[str]:
         return spellings(self.password)
 
@@ -203,12 +215,13 @@ def spellings(secret: str) -> set[str]:
 class Databases:
     """Makes databases at some point of a history: each point is built once, by Alembic and the seed, then copied."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server | ComposeServer) -> None:
         self.server = server
         self.templates: dict[tuple[str, str], str] = {}
 
     def superuser(self, statement: Any) -> None:
-        connection = psycopg2.connect(self.server.url())
+        connection = psycopg2.connect(host=self.server.host, port=self.server.port, dbname="postgres",
+                                      user=self.server.superuser, password=self.server.password)
         connection.autocommit = True
         try:
             with connection.cursor() as cursor:
@@ -244,7 +257,7 @@ class Databases:
             self.superuser(SQL("CREATE DATABASE {} OWNER template TEMPLATE template0").format(Identifier(name)))
             build(database, at)
             # So that what is reassigned in a copy is not this database.
-            self.superuser(SQL("ALTER DATABASE {} OWNER TO postgres").format(Identifier(name)))
+            self.superuser(SQL("ALTER DATABASE {} OWNER TO {}").format(*map(Identifier, (name, self.server.superuser))))
             self.templates[history, at] = name
         return self.templates[history, at]
 
@@ -353,16 +366,29 @@ def run_module(name: str, check: bool = False, diff: bool = False, environment: 
 
 def common_args(database: Database) -> dict[str, Any]:
     """The options by which every module finds the database and PostgreSQL's client programs."""
-    return {"login_db": database.name, "login_user": database.user, "login_password": database.password,
-            "login_host": database.server.host, "login_port": database.server.port,
+    login = {"login_db": database.name, "login_user": database.user, "login_password": database.password}
+    if isinstance(database.server, ComposeServer):
+        # Neither host nor port: the modules have to find them.
+        return {**login, "runtime": "compose", "compose": database.server.options()}
+    return {**login, "login_host": database.server.host, "login_port": database.server.port,
             "pg_bin_dir": str(database.server.bin_dir)}
 
 
 def alembic_args(database: Database, history: str | Path | None = None) -> dict[str, Any]:
     """The same, and those by which the Alembic modules find a history: one of the demo's, or a configuration file."""
-    ini = history if isinstance(history, Path) else ini_of(history or database.history)
-    return {**common_args(database), "alembic_config": str(ini), "alembic_python": ALEMBIC_PYTHON,
+    ini = str(history) if isinstance(history, Path) else config_of(database, history)
+    python = "python3" if database.composed else ALEMBIC_PYTHON
+    return {**common_args(database), "alembic_config": ini, "alembic_python": python,
             "alembic_environment": {"DATABASE_URL": database.url}}
+
+
+def config_of(database: Database, history: str | None = None) -> str:
+    """The configuration of a history where Alembic runs: in Compose the image has one of its own, the others are here.
+
+    Only with its own can SQL be rendered there, where nothing is mounted.
+    """
+    name = history or database.history
+    return IMAGES_OWN if database.composed and name == "chain" else str(ini_of(name))
 
 
 # Alembic projects of the tests' own
@@ -489,10 +515,14 @@ def dead_controller() -> dict[str, Any]:
 
 
 class Watch:
-    """Looks at every process until it is left, and remembers where a secret showed."""
+    """Looks at every process until it is left, and remembers where a secret showed.
 
-    def __init__(self, secrets: set[str]) -> None:
+    ``environments`` is whether a client program's environment counts too; in a container, it is where it belongs.
+    """
+
+    def __init__(self, secrets: set[str], environments: bool = True) -> None:
         self.secrets = secrets
+        self.environments = environments
         self.seen: set[str] = set()
         self.shown: set[str] = set()
         self._done = threading.Event()
@@ -508,7 +538,7 @@ class Watch:
                 if pid != own and any(secret in line for secret in self.secrets):
                     self.shown.add(f"command line of {program}")
                 # Alembic's environment is where the application expects its URL; a client program's is not.
-                if "pg_" in program and any(secret in environment for secret in self.secrets):
+                if self.environments and "pg_" in program and any(secret in environment for secret in self.secrets):
                     self.shown.add(f"environment of {program}")
             self._done.wait(0.03)
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness import ALEMBIC_PYTHON, ROOT, Database, clean_environment
+import yaml
+from composed import ComposeServer
+from harness import ALEMBIC_PYTHON, ROOT, Database, clean_environment, config_of
 
 PLAYBOOKS = ROOT / "playbooks"
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
@@ -61,18 +63,30 @@ class Site:
         place = self.state / "backups"
         return sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
 
+    def place(self) -> dict[str, Any]:
+        """What says where the database is, where programs run, and what besides the tables is there to check."""
+        server = self.database.server
+        if isinstance(server, ComposeServer):
+            usual = yaml.safe_load((ROOT / "roles/rollback/vars/main.yml").read_text())["rollback_usual_checks"]
+            return {"rollback_runtime": "compose", "rollback_alembic_python": "python3", "rollback_quiesce": [],
+                    "rollback_checks": usual["tables"],
+                    **{f"rollback_compose_{name}": found for name, found in server.options().items()}}
+        return {"rollback_login_host": server.host, "rollback_login_port": server.port,
+                "rollback_pg_bin_dir": str(server.bin_dir), "rollback_alembic_python": ALEMBIC_PYTHON}
+
     def inventory(self) -> Path:
         database = self.database
         variables = {
             "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_pipelining": True,
-            "rollback_database": database.name, "rollback_login_host": database.server.host,
-            "rollback_login_port": database.server.port, "rollback_login_user": database.user,
-            "rollback_login_password": database.password, "rollback_pg_bin_dir": str(database.server.bin_dir),
-            "rollback_alembic_config": str(database.ini), "rollback_alembic_python": ALEMBIC_PYTHON,
+            "rollback_database": database.name, "rollback_login_user": database.user,
+            "rollback_login_password": database.password, **self.place(),
+            "rollback_alembic_config": config_of(database),
             "rollback_alembic_environment": {"DATABASE_URL": database.url}, "rollback_state_dir": str(self.state),
             "rollback_report_dir": str(self.home / "reports"), "rollback_confirm": database.name,
             "rollback_lock_timeout": 500, "rollback_lock_retries": 1, "rollback_lock_retry_delay": 1,
             "rollback_disk_reserve": "1M", **self.settings}
+        # A setting of None leaves a variable at the role's own default.
+        variables = {name: text for name, text in variables.items() if text is not None}
         path = self.home / "inventory.json"
         # Written as !unsafe would be: a password may hold what Jinja would take for its own.
         path.write_text(json.dumps({"rollback": {"hosts": {"site": variables}}}))

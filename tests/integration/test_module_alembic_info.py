@@ -11,6 +11,7 @@ from harness import (
     BASE,
     HEADS,
     MIGRATION,
+    NOWHERE,
     PARENT,
     TOP,
     Database,
@@ -21,6 +22,7 @@ from harness import (
 )
 
 
+@pytest.mark.both_runtimes("chain-None")
 @pytest.mark.parametrize(
     ("history", "to", "path", "left"),
     [
@@ -71,6 +73,7 @@ def test_the_way_up_and_a_migration_not_applied(make_database: Callable[..., Dat
     assert database.heads() == {"8dfd79bd357d"}
 
 
+@pytest.mark.both_runtimes
 def test_probe_is_of_the_connection_env_py_makes(database: Database) -> None:
     found = run_module("alembic_info", **alembic_args(database), lock_timeout=1234)["probe"]
 
@@ -94,6 +97,7 @@ atexit.register(lambda: print("<<", "x" * 5000, "}"))
 '''
 
 
+@pytest.mark.both_runtimes("prints-answers", "closes-descriptors")
 @pytest.mark.parametrize(
     "before",
     [
@@ -128,6 +132,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.both_runtimes("raises")
 @pytest.mark.parametrize("case", BROKEN)
 def test_broken_env_py_is_refused_clearly(empty: Database, tmp_path: Path, case: str) -> None:
     before, said = BROKEN[case]
@@ -150,11 +155,13 @@ def test_env_py_that_never_migrates_is_refused(empty: Database, tmp_path: Path) 
     assert "run_migrations" in refused["msg"]
 
 
+@pytest.mark.both_runtimes
 def test_env_py_that_hangs_is_ended_in_time(empty: Database, tmp_path: Path) -> None:
     project = make_project(tmp_path / "app", before="import time\ntime.sleep(600)")
     refused = run_module("alembic_info", **alembic_args(empty, project), alembic_timeout=3)
     assert refused["problem"] == "alembic_broken"
     assert "timeout" in refused["msg"]
+    assert empty.one_shots() == []
     assert empty.processes() == []
     wait_for(lambda: not empty.sessions(), "the end of the sessions")
 
@@ -178,6 +185,7 @@ def test_an_interpreter_without_alembic_is_refused(empty: Database, tmp_path: Pa
     assert "No module named" in refused["msg"]
 
 
+@pytest.mark.both_runtimes("Odd schema")
 @pytest.mark.parametrize("schema", ["meta", "Odd schema", None])
 def test_version_table_of_another_name_and_schema(empty: Database, tmp_path: Path, schema: str | None) -> None:
     table = 'Schema "versions"'
@@ -258,10 +266,11 @@ def test_what_a_downgrade_is_by_its_source(empty: Database, tmp_path: Path) -> N
         "a1": "empty?", "a2": "empty?", "a3": "raises", "a4": "unknown", "a5": "unknown", "a6": "implemented"}
 
 
+@pytest.mark.both_runtimes
 def test_wrong_password_and_no_server_are_told_apart(database: Database) -> None:
     wrong = run_module("alembic_info", **{**alembic_args(database), "login_password": "wrong-password"})
     assert (wrong["problem"], wrong["outcome"]) == ("database_refuses", "refused")
-    nobody = run_module("alembic_info", **{**alembic_args(database), "login_port": 1})
+    nobody = run_module("alembic_info", **{**alembic_args(database), **NOWHERE})
     assert (nobody["problem"], nobody["outcome"]) == ("server_unreachable", "refused")
 
 

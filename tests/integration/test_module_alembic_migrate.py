@@ -39,6 +39,7 @@ def back(database: Database, revision: str, **options: Any) -> Answer:
 
 
 def nothing_at_work(database: Database) -> None:
+    assert database.one_shots() == []
     assert database.processes() == []
     assert database.sessions() == []
 
@@ -53,6 +54,7 @@ def things(database: Database) -> None:
 # Moving
 
 
+@pytest.mark.both_runtimes("guide-9a2b")
 @pytest.mark.parametrize(
     ("history", "to", "left"),
     [("guide", "9a2b3c4d5e6f", {"9a2b3c4d5e6f"}), ("chain", "g1h2i3j4k5l6", {"g1h2i3j4k5l6"}),
@@ -61,6 +63,7 @@ def test_down_again_and_up(make_database: Callable[..., Database], history: str,
     database = make_database(history, "head")
 
     moved = back(database, to)
+    assert moved.get("msg") is None
 
     assert database.heads() == left
     assert (moved["changed"], moved["attempts"]) == (True, 1)
@@ -170,6 +173,7 @@ def test_upgrade_to_what_is_below_changes_nothing(database: Database) -> None:
     assert database.dump() == dump
 
 
+@pytest.mark.both_runtimes("heads_overlap")
 @pytest.mark.parametrize(
     ("rows", "problem"),
     [((MIGRATION, "9a2b3c4d5e6f"), "heads_overlap"), ((MIGRATION, "0ff1ce0ff1ce"), "recorded_unknown"),
@@ -183,6 +187,7 @@ def test_version_rows_without_a_meaning(database: Database, rows: tuple[str, ...
     assert database.dump() == dump
 
 
+@pytest.mark.both_runtimes("application_name")
 @pytest.mark.parametrize(
     ("engine", "named"),
     [
@@ -223,6 +228,7 @@ def test_url_with_options_of_its_own_is_refused(empty: Database, tmp_path: Path)
     assert empty.dump() == dump
 
 
+@pytest.mark.both_runtimes
 def test_the_environments_own_pgoptions_are_kept(empty: Database, tmp_path: Path) -> None:
     things(empty)
     empty.rows("CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.things AS SELECT 1 AS id")
@@ -234,6 +240,7 @@ def test_the_environments_own_pgoptions_are_kept(empty: Database, tmp_path: Path
     assert (empty.count("things"), empty.count("elsewhere.things")) == (3, 0)
 
 
+@pytest.mark.both_runtimes
 def test_while_a_run_holds_its_lock_nothing_moves(database: Database) -> None:
     from ansible_collections.recyclic.rollback.plugins.module_utils._database import LOCK_RUN, LOCK_SPACE
 
@@ -253,6 +260,7 @@ def test_while_a_run_holds_its_lock_nothing_moves(database: Database) -> None:
     assert back(database, "9a2b3c4d5e6f")["changed"] is True
 
 
+@pytest.mark.both_runtimes
 def test_two_at_once_one_moves_the_other_is_refused(database: Database, start_module: Starts) -> None:
     arguments = {**alembic_args(database), "direction": "downgrade", "revision": "9a2b3c4d5e6f", "lock_timeout": 60000}
     with database.locked("categories"):
@@ -268,6 +276,7 @@ def test_two_at_once_one_moves_the_other_is_refused(database: Database, start_mo
 # Locks
 
 
+@pytest.mark.both_runtimes
 def test_a_lock_never_had_names_who_holds_it(database: Database) -> None:
     dump = database.dump()
     with database.locked("categories") as pid:
@@ -297,6 +306,7 @@ def test_a_lock_held_by_another_role_names_it_too(database: Database) -> None:
     assert "None" not in refused["msg"]
 
 
+@pytest.mark.both_runtimes
 def test_a_lock_freed_between_two_attempts(database: Database, start_module: Starts) -> None:
     with database.locked("categories"):
         module = start_module("alembic_migrate", **alembic_args(database), direction="downgrade",
@@ -319,6 +329,7 @@ op.execute('SELECT pg_sleep(600)')
 """
 
 
+@pytest.mark.both_runtimes
 def test_time_limit_ends_the_work_on_the_server(empty: Database, tmp_path: Path) -> None:
     things(empty)
     sleeps = make_project(tmp_path / "app", downgrade=SLEEPS)
@@ -344,6 +355,7 @@ def test_statement_timeout_fails_with_its_words(empty: Database, tmp_path: Path)
     assert empty.count("things") == 3
 
 
+@pytest.mark.both_runtimes
 def test_a_migration_that_will_not_die_politely(empty: Database, tmp_path: Path) -> None:
     things(empty)
     stubborn = make_project(tmp_path / "app", downgrade="""
@@ -372,6 +384,7 @@ op.execute('SELECT pg_sleep(600)')
     nothing_at_work(empty)
 
 
+@pytest.mark.both_runtimes("15")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_work_and_is_answered(database: Database, start_module: Starts, signum: int) -> None:
     dump = database.dump()
@@ -386,6 +399,7 @@ def test_a_signal_ends_the_work_and_is_answered(database: Database, start_module
     assert database.dump() == dump
 
 
+@pytest.mark.both_runtimes
 def test_more_signals_do_not_cut_the_ending_short(database: Database, start_module: Starts) -> None:
     dump = database.dump()
     with database.locked("categories"):
@@ -403,6 +417,7 @@ def test_more_signals_do_not_cut_the_ending_short(database: Database, start_modu
     assert database.dump() == dump
 
 
+@pytest.mark.both_runtimes
 def test_killed_at_the_lock_nothing_is_left_and_nothing_follows(database: Database, start_module: Starts) -> None:
     dump = database.dump()
     with database.locked("categories"):
@@ -419,6 +434,7 @@ def test_killed_at_the_lock_nothing_is_left_and_nothing_follows(database: Databa
     assert database.dump() == dump
 
 
+@pytest.mark.both_runtimes
 def test_killed_in_a_long_statement(empty: Database, tmp_path: Path, start_module: Starts) -> None:
     things(empty)
     sleeps = make_project(tmp_path / "app", downgrade="""
@@ -433,6 +449,7 @@ with context.get_context().autocommit_block():
     assert (empty.heads(), empty.count("things")) == ({TOP}, 3)
 
 
+@pytest.mark.both_runtimes
 def test_losing_the_control_session_ends_the_migration(database: Database, start_module: Starts) -> None:
     dump = database.dump()
     with database.locked("categories"):
@@ -452,6 +469,7 @@ def test_losing_the_control_session_ends_the_migration(database: Database, start
 # Migrations that are not what they should be
 
 
+@pytest.mark.both_runtimes
 def test_a_downgrade_that_raises_half_way(empty: Database, tmp_path: Path) -> None:
     things(empty)
     project = make_project(tmp_path / "app", downgrade="op.execute('DELETE FROM things')\n"
@@ -466,6 +484,7 @@ def test_a_downgrade_that_raises_half_way(empty: Database, tmp_path: Path) -> No
     nothing_at_work(empty)
 
 
+@pytest.mark.both_runtimes
 def test_status_0_is_not_believed(empty: Database, tmp_path: Path) -> None:
     things(empty)
     project = make_project(tmp_path / "app", downgrade="op.execute('DELETE FROM things')\nos._exit(0)")
@@ -484,6 +503,7 @@ def test_a_downgrade_that_does_nothing_is_right_by_its_heads(empty: Database, tm
     assert (empty.heads(), empty.count("things")) == ({BASE}, 3)
 
 
+@pytest.mark.both_runtimes
 def test_part_committed_then_failed(empty: Database, tmp_path: Path) -> None:
     things(empty)
     project = make_project(tmp_path / "app", downgrade="""
@@ -519,6 +539,7 @@ def test_env_py_that_records_another_revision(empty: Database, tmp_path: Path) -
     assert empty.heads() == {f"{TOP}x"}
 
 
+@pytest.mark.both_runtimes
 def test_the_goal_reached_and_then_a_failure(empty: Database, tmp_path: Path) -> None:
     things(empty)
     then = "raise RuntimeError('after all was done')"
@@ -529,6 +550,7 @@ def test_the_goal_reached_and_then_a_failure(empty: Database, tmp_path: Path) ->
     assert empty.heads() == {BASE}
 
 
+@pytest.mark.both_runtimes
 def test_stopped_between_two_revisions(empty: Database, tmp_path: Path) -> None:
     things(empty)
     above = '''"""above"""
@@ -640,6 +662,7 @@ def test_a_statement_that_names_something_like_the_version_table(empty: Database
 # Evidence
 
 
+@pytest.mark.both_runtimes
 def test_the_journal_tells_the_movement(database: Database, tmp_path: Path) -> None:
     run_dir = tmp_path / "20260101T000000Z-abcdef"
     run_dir.mkdir()

@@ -37,6 +37,7 @@ def downgrade(database: Database, **options: Any) -> Answer:
                                             **options})
 
 
+@pytest.mark.both_runtimes
 def test_a_database_moved_since_the_plan_is_left_alone(database: Database) -> None:
     before = database.dump()
     refused = downgrade(database, expected_heads=["24b194c1b790"])
@@ -45,6 +46,7 @@ def test_a_database_moved_since_the_plan_is_left_alone(database: Database) -> No
     assert downgrade(database, expected_heads=["k1l2m3n4o5p6"])["changed"]
 
 
+@pytest.mark.both_runtimes
 def test_a_controller_whose_run_was_taken_over_acts_no_more(database: Database, state_dir: Path) -> None:
     lost = begin(database, state_dir, dead_controller())
     taken = begin(database, state_dir, controller())
@@ -87,6 +89,7 @@ def test_one_database_has_one_lock_however_its_server_is_spelled(database: Datab
     assert refused["problem"] == "run_in_progress"
 
 
+@pytest.mark.both_runtimes
 def test_a_migration_that_could_not_be_ended_is_not_begun(database: Database, databases: Any) -> None:
     ops = Database(database.server, database.name, f"ops of {database.name}", "only-watches", database.history)
     databases.role(ops.user, ops.password)

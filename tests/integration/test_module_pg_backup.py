@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from harness import (
     MIGRATION,
+    NOWHERE,
     Answer,
     Database,
     Started,
@@ -74,8 +75,9 @@ def pgpass(database: Database, tmp_path: Path) -> str:
 def sh(database: Database, tmp_path: Path, script: Path) -> subprocess.CompletedProcess[str]:
     """Run a RESTORE.txt as its first lines say, to the end."""
     path = f"{database.server.bin_dir}{os.pathsep}{os.environ['PATH']}"
+    login = {"PGPASSWORD": database.password} if database.composed else {"PGPASSFILE": pgpass(database, tmp_path)}
     return subprocess.run(["sh", str(script)], capture_output=True, text=True, check=False, cwd="/",
-                          env=clean_environment(PATH=path, PGPASSFILE=pgpass(database, tmp_path), SWAP="yes"))
+                          env=clean_environment(PATH=path, SWAP="yes", **login))
 
 
 @contextmanager
@@ -98,6 +100,7 @@ def another_thread(act: Callable[[], Any]) -> Iterator[None]:
 
 def left_nothing(database: Database, backups: Path) -> None:
     assert tree(backups) == {}
+    assert database.one_shots() == []
     assert database.processes() == []
     assert database.sessions() == []
 
@@ -105,6 +108,7 @@ def left_nothing(database: Database, backups: Path) -> None:
 # What a backup is
 
 
+@pytest.mark.both_runtimes
 @pytest.mark.parametrize(("kind", "suffix"), [("custom", "dump"), ("plain", "sql")])
 def test_the_manifest_is_true(database: Database, backups: Path, kind: str, suffix: str) -> None:
     manifest = take(database, backups, format=kind, tables=["categories", "public.users"])
@@ -172,12 +176,14 @@ def test_a_backup_just_begun_is_not_swept_by_another(database: Database, backups
     assert Path(taken["backup"]["path"], "backup.json").exists()
 
 
+@pytest.mark.both_runtimes
 def test_tables_alone(database: Database, backups: Path) -> None:
     manifest = take(database, backups, whole=False, tables=["categories"])
     assert [entry["name"] for entry in manifest["files"]] == ["tables.dump"]
     assert "scratch" in (Path(manifest["path"]) / "RESTORE.txt").read_text().lower()
 
 
+@pytest.mark.both_runtimes
 def test_check_mode_takes_nothing(database: Database, backups: Path) -> None:
     shown = run_module("pg_backup", check=True, **options(database, backups))
     assert shown["changed"] is True
@@ -187,6 +193,7 @@ def test_check_mode_takes_nothing(database: Database, backups: Path) -> None:
     assert not backups.parent.exists()
 
 
+@pytest.mark.both_runtimes
 def test_the_run_keeps_manifest_and_commands(database: Database, backups: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "20260101T000000Z-abcdef"
     run_dir.mkdir()
@@ -246,6 +253,7 @@ def test_backups_amid_steady_writing(database: Database, backups: Path, tmp_path
 # RESTORE.txt
 
 
+@pytest.mark.both_runtimes("custom")
 @pytest.mark.parametrize("kind", ["custom", "plain"])
 def test_restore_text_restores_into_place(
     make_database: Callable[..., Database], backups: Path, tmp_path: Path, kind: str
@@ -484,16 +492,22 @@ def at_work(
     """A backup whose real pg_dump waits for a lock, and the directory its temporary files go to."""
     flag, scratch = tmp_path / "go", tmp_path / "tmp"
     scratch.mkdir()
-    programs = make_programs(tmp_path / "bin", database.server, SLOW.format(flag=flag))
-    module = start_module("pg_backup", environment={"TMPDIR": str(scratch)},
-                          **options(database, backups, pg_bin_dir=programs))
-    wait_for(lambda: [pid for pid in database.processes() if pid != module.pid], "pg_dump")
+    if database.composed:
+        # The container's own programs, which take their time to start: the lock is had before them.
+        module = start_module("pg_backup", environment={"TMPDIR": str(scratch)}, **options(database, backups))
+        wait_for(lambda: list(backups.glob(".incomplete-*")), "the place of the backup")
+    else:
+        programs = make_programs(tmp_path / "bin", database.server, SLOW.format(flag=flag))
+        module = start_module("pg_backup", environment={"TMPDIR": str(scratch)},
+                              **options(database, backups, pg_bin_dir=programs))
+        wait_for(lambda: [pid for pid in database.processes() if pid != module.pid], "pg_dump")
     with database.locked("users"):
         flag.touch()
         wait_for(lambda: database.waiting() and "pg_dump" in map(program, database.processes()), "pg_dump at the lock")
         yield module, scratch
 
 
+@pytest.mark.both_runtimes("15")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_nothing(
     database: Database, backups: Path, at_work: tuple[Started, Path], signum: int
@@ -506,6 +520,7 @@ def test_a_signal_leaves_nothing(
     assert tree(scratch) == {}
 
 
+@pytest.mark.both_runtimes
 def test_a_server_lost_on_the_way_leaves_nothing(
     database: Database, backups: Path, at_work: tuple[Started, Path]
 ) -> None:
@@ -518,6 +533,7 @@ def test_a_server_lost_on_the_way_leaves_nothing(
     assert tree(scratch) == {}
 
 
+@pytest.mark.both_runtimes
 def test_killed_the_dump_ends_and_the_next_backup_sweeps(
     database: Database, backups: Path, at_work: tuple[Started, Path], make_database: Callable[..., Database]
 ) -> None:
@@ -542,6 +558,7 @@ def test_killed_the_dump_ends_and_the_next_backup_sweeps(
     assert tree(Path(earlier["backup"]["path"])) == kept
 
 
+@pytest.mark.both_runtimes
 def test_killed_no_password_is_left_behind(database: Database, backups: Path, at_work: tuple[Started, Path],
                                            make_database: Callable[..., Database]) -> None:
     module, scratch = at_work
@@ -560,11 +577,12 @@ def refusal(answer: Answer, problem: str) -> None:
     assert (answer.get("problem"), answer.get("outcome")) == (problem, "refused"), answer
 
 
+@pytest.mark.both_runtimes
 def test_wrong_password_and_no_server_are_told_apart(database: Database, backups: Path) -> None:
     wrong = run_module("pg_backup", **options(database, backups, login_password="wrong-password"))
     refusal(wrong, "database_refuses")
     assert database.user in wrong["msg"]
-    nobody = run_module("pg_backup", **options(database, backups, login_port=1))
+    nobody = run_module("pg_backup", **options(database, backups, **NOWHERE))
     refusal(nobody, "server_unreachable")
     assert ":1" in nobody["msg"]
     left_nothing(database, backups)
@@ -603,6 +621,7 @@ def test_a_directory_that_cannot_be_written_is_refused(database: Database, tmp_p
     assert (tmp_path / "a file").read_text() == "kept"
 
 
+@pytest.mark.both_runtimes
 def test_a_table_that_is_not_there_is_refused(database: Database, backups: Path) -> None:
     refused = run_module("pg_backup", **options(database, backups, tables=["categories", "catgories"]))
     refusal(refused, "table_absent")
@@ -610,6 +629,7 @@ def test_a_table_that_is_not_there_is_refused(database: Database, backups: Path)
     left_nothing(database, backups)
 
 
+@pytest.mark.both_runtimes
 def test_a_role_that_cannot_read_everything_takes_no_backup(database: Database, databases: Any, backups: Path) -> None:
     reader = Database(database.server, database.name, f"reader of {database.name}", "only-reads-%40", database.history)
     databases.role(reader.user, reader.password)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from harness import (
     MIGRATION,
+    NOWHERE,
     Answer,
     Database,
     Started,
@@ -66,6 +67,7 @@ def stranger() -> dict[str, Any]:
 # One at a time
 
 
+@pytest.mark.both_runtimes
 def test_a_run_has_a_directory_and_the_lock(database: Database, state_dir: Path) -> None:
     run = open_run(database, state_dir)
     assert (run["changed"], run["resumed"], run["cut_off"], run["notice"], run["ended"]) == (False, False, None, "", [])
@@ -88,6 +90,7 @@ def test_a_loose_state_directory_is_tightened(database: Database, state_dir: Pat
     assert state_dir.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.both_runtimes
 def test_while_its_controller_lives_no_other_run_begins(database: Database, state_dir: Path) -> None:
     with another_controller() as (theirs, _end):
         first = open_run(database, state_dir, controller=theirs)
@@ -214,6 +217,7 @@ def cut_off_at_work(database: Database, state_dir: Path, start_module: Starts) -
     return run, module
 
 
+@pytest.mark.both_runtimes
 def test_what_a_cut_run_left_at_work_is_ended_first(database: Database, state_dir: Path, start_module: Starts) -> None:
     dump = database.dump()
     with database.locked("categories") as holder:
@@ -231,6 +235,7 @@ def test_what_a_cut_run_left_at_work_is_ended_first(database: Database, state_di
         again = open_run(database, state_dir)
 
         assert module.process.poll() is not None
+        assert database.one_shots() == []
         assert database.processes() == []
         assert database.sessions() == []
     assert (again["run_id"], again["resumed"]) == (run["run_id"], True)
@@ -247,6 +252,7 @@ def test_what_a_cut_run_left_at_work_is_ended_first(database: Database, state_di
     assert [(line["step"], len(line["commands"])) for line in ended] == [("alembic_downgrade", 1)]
 
 
+@pytest.mark.both_runtimes
 def test_a_leftover_that_will_not_listen_is_killed(
     database: Database, state_dir: Path, start_module: Starts
 ) -> None:
@@ -260,6 +266,7 @@ def test_a_leftover_that_will_not_listen_is_killed(
     assert database.heads() == {MIGRATION}
 
 
+@pytest.mark.both_runtimes
 def test_a_killed_leftovers_sessions_are_ended_too(database: Database, state_dir: Path) -> None:
     run = open_run(database, state_dir, controller=dead_controller())
     left = database.connect(application_name=f"recyclic.rollback:{run['run_id']}:alembic")
@@ -286,6 +293,7 @@ def test_another_process_under_an_old_pid_is_left_alone(database: Database, stat
 # Check mode, and what is refused
 
 
+@pytest.mark.both_runtimes
 def test_check_mode_writes_nothing(database: Database, state_dir: Path) -> None:
     shown = run_module("run_open", check=True, **open_args(database, state_dir))
     assert (shown["changed"], shown["run_dir"], shown["run_id"]) == (False, "", "")
@@ -300,8 +308,9 @@ def test_check_mode_writes_nothing(database: Database, state_dir: Path) -> None:
     assert (refused["problem"], refused["outcome"]) == ("directory_not_writable", "refused")
 
 
+@pytest.mark.both_runtimes
 def test_what_a_run_needs_is_proved_at_its_beginning(database: Database, state_dir: Path) -> None:
-    nobody = open_run(database, state_dir, login_port=1)
+    nobody = open_run(database, state_dir, **NOWHERE)
     assert (nobody["problem"], nobody["outcome"]) == ("server_unreachable", "refused")
     wrong = open_run(database, state_dir, login_password="wrong-password")
     assert (wrong["problem"], wrong["outcome"]) == ("database_refuses", "refused")
@@ -322,11 +331,12 @@ def test_status_of_nothing(database: Database, state_dir: Path) -> None:
     assert not state_dir.exists()
 
 
+@pytest.mark.both_runtimes
 def test_status_with_the_server_down(database: Database, state_dir: Path) -> None:
     run = open_run(database, state_dir, controller=dead_controller())
     backup = run_module("pg_backup", **common_args(database), backups=str(state_dir / "backups"), disk_reserve="1MiB")
     before = tree(state_dir)
-    seen = status(database, state_dir, login_port=1)
+    seen = status(database, state_dir, **NOWHERE)
     assert "failed" not in seen
     assert seen["server"].startswith("Nothing answers")
     assert seen["recorded_heads"] is None
@@ -395,6 +405,7 @@ def fail(run: Answer) -> dict[str, Any]:
     return {"msg": "no", "outcome": None, "problem": "migration_failed"}
 
 
+@pytest.mark.both_runtimes
 def test_a_rollback_is_reported_and_the_lock_given_back(database: Database, state_dir: Path) -> None:
     run = open_run(database, state_dir)
     evidence(database, run)
@@ -437,6 +448,7 @@ def test_a_failure_before_anything_acted(database: Database, state_dir: Path) ->
         assert locks(state_dir) == []
 
 
+@pytest.mark.both_runtimes
 def test_a_failure_that_changed_nothing(database: Database, state_dir: Path) -> None:
     run = open_run(database, state_dir)
     evidence(database, run)
@@ -490,6 +502,7 @@ def test_what_cannot_be_measured_is_not_called_unchanged(database: Database, sta
     assert locks(state_dir) == []
 
 
+@pytest.mark.both_runtimes
 def test_a_server_that_went_away_is_reported(database: Database, state_dir: Path) -> None:
     run = open_run(database, state_dir)
     evidence(database, run)

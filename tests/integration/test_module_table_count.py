@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import MIGRATION, Answer, Database, Started, clean_environment, common_args, run_module, wait_for
+from harness import (
+    MIGRATION,
+    NOWHERE,
+    Answer,
+    Database,
+    Started,
+    clean_environment,
+    common_args,
+    run_module,
+    wait_for,
+)
 from psycopg2.sql import SQL, Identifier
 
 
@@ -58,6 +68,7 @@ INSERT INTO kinds VALUES
 # Counts and what they mean
 
 
+@pytest.mark.both_runtimes
 def test_counts_equal_the_truth_with_and_without_a_filter(database: Database) -> None:
     checks = {
         "all": ("dom_category", None), "level-1": ("public.dom_category", "level = 1"),
@@ -256,6 +267,7 @@ def test_an_estimate_is_not_called_a_count(empty: Database) -> None:
 # Compared with an earlier moment
 
 
+@pytest.mark.both_runtimes
 def test_differences_from_the_baseline(database: Database, tmp_path: Path) -> None:
     evidence = tmp_path / "before.json"
     count(database, {"id": "level-1", "table": "dom_category", "filter": "level = 1", "unchanged": True},
@@ -381,8 +393,9 @@ def test_a_locked_table_does_not_hang_the_module(database: Database) -> None:
     assert "lock timeout" in refused["msg"]
 
 
+@pytest.mark.both_runtimes
 def test_wrong_password_and_no_server_are_told_apart(database: Database) -> None:
     wrong = run_module("table_count", **{**common_args(database), "login_password": "wrong-password"})
     assert (wrong["problem"], wrong["outcome"]) == ("database_refuses", "refused")
-    nobody = run_module("table_count", **{**common_args(database), "login_port": 1})
+    nobody = run_module("table_count", **{**common_args(database), **NOWHERE})
     assert (nobody["problem"], nobody["outcome"]) == ("server_unreachable", "refused")

@@ -49,6 +49,7 @@ def ours(site: Site) -> list[str]:
     return [line for pid, line, _environment in process_table() if pid in site.database.processes()]
 
 
+@pytest.mark.both_runtimes("and module-in the backup", "and module-in the downgrade", "controller-in the downgrade")
 @pytest.mark.parametrize(("step", "part", "mode", "lock_timeout"), [
     ("backup", "backup", "ACCESS EXCLUSIVE", 500),
     ("alembic_downgrade", "alembic", "EXCLUSIVE", 60000),
@@ -155,6 +156,7 @@ def reports(site: Site) -> list[dict[str, Any]]:
     return [json.loads((place / "report.json").read_text()) for place in places]
 
 
+@pytest.mark.both_runtimes
 def test_a_polite_signal_ends_the_work_before_the_run(make_site: MakeSite) -> None:
     site = make_site("guide", rollback_lock_timeout=60000)
     with in_the_way(site, "EXCLUSIVE"):

@@ -160,9 +160,12 @@ def test_a_misspelt_variable(make_site: MakeSite) -> None:
     refused(make_site("guide"), "rollback_migraton", rollback_migraton="aaaa")
 
 
-@pytest.mark.parametrize(("name", "value"), [("rollback_strategy", "manual"), ("rollback_runtime", "compose")])
-def test_what_this_version_does_not_have(make_site: MakeSite, name: str, value: str) -> None:
-    refused(make_site("guide"), f"{name}={value}", **{name: value})
+def test_what_this_version_does_not_have(make_site: MakeSite) -> None:
+    refused(make_site("guide"), "rollback_strategy=manual", rollback_strategy="manual")
+
+
+def test_a_project_that_is_not_named(make_site: MakeSite) -> None:
+    refused(make_site("guide"), "rollback_compose_directory", rollback_runtime="compose")
 
 
 @pytest.mark.parametrize("playbook", ["rollback", "backup", "validate", "status"])

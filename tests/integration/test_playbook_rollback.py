@@ -31,6 +31,7 @@ def without(dump: str, *words: str) -> list[str]:
     return found
 
 
+@pytest.mark.both_runtimes
 def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: MakeSite) -> None:
     site = make_site()
     database = site.database
@@ -60,11 +61,12 @@ def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: Ma
                for step in report["steps"] for line in step["commands"])
     assert report == site.evidence("report.json")
     assert {entry.name for entry in site.run_dir.iterdir()} == {
-        "run.json", "plan.json", "before.json", "backup.json", "journal.jsonl", "after.json", "report.json",
-        "report.md"}
+        "run.json", "plan.json", "before.json", "backup.json", "journal.jsonl", "after.json",
+        "report.json", "report.md"}
     assert "OPS-1" in (site.run_dir / "report.md").read_text()
 
 
+@pytest.mark.both_runtimes
 def test_a_second_run_changes_nothing_and_says_so(make_site: MakeSite) -> None:
     site = make_site()
     assert site.play("rollback").changed == 2  # the backup and the downgrade
@@ -93,6 +95,7 @@ def test_only_the_migration_is_undone(make_site: MakeSite, history: str) -> None
     assert without(site.database.dump(), *concerned) == without(before, *concerned)
 
 
+@pytest.mark.both_runtimes
 def test_check_mode_changes_nothing_and_shows_the_sql(make_site: MakeSite) -> None:
     site = make_site("chain")
     before = site.database.dump()
@@ -141,6 +144,7 @@ def test_a_rollback_that_harms_another_table_is_found(make_site: MakeSite, tmp_p
     assert played.report["backup"]["restore"] in played.report["next_steps"][0]
 
 
+@pytest.mark.both_runtimes
 def test_a_lock_that_is_never_had_leaves_the_data_proved_as_before(make_site: MakeSite) -> None:
     site = make_site("guide")
     before = site.database.dump()
@@ -184,6 +188,7 @@ def test_a_backup_of_its_own_is_found_by_status(make_site: MakeSite) -> None:
     assert told.status == 0 and manifest["path"] in told.output and told.changed == 0
 
 
+@pytest.mark.both_runtimes
 def test_no_password_is_printed_written_or_listed(make_site: MakeSite) -> None:
     site = make_site("guide")
     secrets = site.database.spelled_password()

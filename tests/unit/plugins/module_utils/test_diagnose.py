@@ -233,8 +233,8 @@ def test_two_rows_on_one_line_of_descent_are_seen_and_two_heads_are_not(history:
 
 
 def test_an_image_that_tells_nothing_is_unknown() -> None:
-    assert history_facts(None, "image", ["a"], "a") == {"image": "image", "heads": None, "stand": "unknown",
-                                                       "unknown": [], "overlap": None, "applied": None}
+    assert history_facts(None, "image", ["a"], "a") == {
+        "image": "image", "heads": None, "stand": "unknown", "unknown": [], "overlap": None, "applied": None}
 
 
 # Causes

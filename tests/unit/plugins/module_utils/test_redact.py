@@ -88,6 +88,7 @@ def test_an_empty_secret_masks_nothing() -> None:
     ({"api_token": "abcdef", "SECRET_KEY": "ghijkl", "MY_DSN": "mnopqr"}, {"abcdef", "ghijkl", "mnopqr"}),
     ({"DATABASE_URL": "postgresql://u:p%40ss@h/d"}, {"postgresql://u:p%40ss@h/d", "p%40ss", "p@ss"}),
     ({"ENVIRONMENT": "staging", "LOG_LEVEL": "debug"}, set()),
+    ({"PWD": "/app/history", "DB_PWD": "/app/history"}, {"/app/history"}), ({"PWD": "/app/history"}, set()),
     ({"PASSWORD_MIN": 1, "TOKEN": "abc"}, set()),  # too short to be hidden, and it would mask half the report
     ({"DATABASE_URL": "postgresql://h/d"}, set()),
 ])
@@ -97,3 +98,9 @@ def test_the_secrets_of_an_environment(environment: dict[str, object], secrets: 
 
 def test_the_password_of_a_url_is_known_as_written_and_decoded() -> None:
     assert url_passwords("postgresql://u:a%2Bb+c@h/d") == {"a%2Bb+c", "a+b+c", "a+b c"}
+
+
+def test_what_is_learnt_later_is_masked_but_for_what_is_public() -> None:
+    redact = Redactor(["s3cret"], public=["recyclic"])
+    redact.learn({"hunter2", "recyclic", "trust"})
+    assert redact("s3cret hunter2 recyclic trust") == f"{MASK} {MASK} recyclic trust"
