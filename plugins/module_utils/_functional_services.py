@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ._compose import Project
 from ._compose_runtime import ComposeRuntime
@@ -21,7 +21,7 @@ from ._functional import Check, Finding, kind_of
 from ._ground import Ground
 from ._messages import say
 from ._runner import APPLICATION, KEPT_BYTES, Program
-from ._services import EVIDENCE, Services
+from ._services import EVIDENCE, Services, by_service
 
 LOG_LIMIT_S = 60.0
 LOG_LIMIT_BYTES = 512 * 1024 * 1024
@@ -37,12 +37,16 @@ OWN_DOING = (
 )
 
 
+# Bytes, ``before`` the services were stopped and ``after``; None where it was not seen.
+Used = dict[str, t.Optional[int]]
+
+
 @dataclass(frozen=True)
 class Asked:
     """What these checks are asked of, and with what.
 
     ``filled`` fills the Compose files in besides, ``heads`` reads the recorded revisions, ``commands`` collects what
-    was executed.
+    was executed, ``memory`` is what each service used and uses.
     """
 
     ground: Ground
@@ -53,6 +57,7 @@ class Asked:
     check_mode: bool
     language: str
     commands: list[str]
+    memory: dict[str, Used] = field(default_factory=dict)
 
 
 def measure(checks: t.Sequence[Check], asked: Asked) -> dict[str, Finding]:
@@ -62,12 +67,11 @@ def measure(checks: t.Sequence[Check], asked: Asked) -> dict[str, Finding]:
         return {check["id"]: Finding(kind_of(check), say(language, "check_needs_compose"), "skip") for check in checks}
     found = {}
     among = project.containers() if checks else []
-    used = used_now(project, among) if any(check["memory"] for check in checks) else {}
     for check in checks:
         if check["log"]:
             found[check["id"]] = log(check, project, among, asked.since, language)
         elif check["memory"]:
-            found[check["id"]] = memory(check, used, used_before(asked.run_dir), language)
+            found[check["id"]] = memory(check, asked.memory.get(check["memory"]["service"], {}), language)
         elif asked.check_mode:
             found[check["id"]] = Finding(kind_of(check), say(language, "check_would_act"), "skip")
         else:
@@ -129,14 +133,15 @@ def _save_log(project: Project, container: Container, since: str, path: str) -> 
     return ""
 
 
-def used_now(project: Project, among: t.Sequence[Container]) -> dict[str, int]:
-    """Return the bytes of memory the running containers use, by service; one call for all."""
-    services = {each.id: each.service for each in among if not each.oneoff}
-    found: dict[str, int] = {}
-    for container, used in Services(project).memory(among).items():
-        if container in services:
-            found[services[container]] = found.get(services[container], 0) + used
-    return found
+def memory_used(project: Project | None, run_dir: str | None) -> dict[str, Used]:
+    """Return what each service used when this run stopped some, and uses now; one call for all."""
+    if project is None:
+        return {}
+    services = Services(project)
+    among = project.containers()
+    kept = (read_json(os.path.join(run_dir, EVIDENCE)) if run_dir else None) or {}
+    before, after = kept.get("memory_bytes") or {}, by_service(services.memory(among), among)
+    return {name: {"before": before.get(name), "after": after.get(name)} for name in sorted({*before, *after})}
 
 
 def at_rest(project: Project | None, run_dir: str | None) -> set[str]:
@@ -146,16 +151,10 @@ def at_rest(project: Project | None, run_dir: str | None) -> set[str]:
     return idle - {each.service for each in project.containers() if each.running} if idle and project else set()
 
 
-def used_before(run_dir: str | None) -> dict[str, int]:
-    """Return what services used when this run stopped them, by service."""
-    kept = (read_json(os.path.join(run_dir, EVIDENCE)) if run_dir else None) or {}
-    return {name: each["memory_bytes"] for name, each in kept.get("services", {}).items() if each["memory_bytes"]}
-
-
-def memory(check: Check, used: t.Mapping[str, int], before: t.Mapping[str, int], language: str) -> Finding:
+def memory(check: Check, used: Used, language: str) -> Finding:
     """Judge what a service uses of memory against what it used before, and against a limit."""
     asked, service = check["memory"], check["memory"]["service"]
-    now, earlier, limit = used.get(service), before.get(service), asked["max_bytes"]
+    now, earlier, limit = used.get("after"), used.get("before"), asked["max_bytes"]
     limits = ([] if limit is None else [limit]) + ([asked["max_ratio"] * earlier] if earlier else [])
     told = {"bytes": now, "bytes_before": earlier}
     expected = say(language, "memory_at_most", mib=_mib(min(limits))) if limits else say(language, "memory_any")

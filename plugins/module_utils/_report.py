@@ -155,6 +155,7 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "resumed_after": [name for line in journal if line["event"] == "resumed" for name in line["cut_off"]],
         "steps": steps_of(journal),
         "services": services,
+        "memory": evidence["functional"].get("memory", {}),
         "backup": {"path": backup["path"], "bytes": sum(entry["bytes"] for entry in backup["files"]),
                    "sha256": files[0]["sha256"], "verified": backup["verified"],
                    "restored_and_compared": backup["restored_and_compared"], "restore": restore} if backup else None,

@@ -85,10 +85,12 @@ class Services:
         Where a run that was cut off left a record, what it says ran, ran. Memory is ``measured`` where there are the
         two seconds for it.
         """
-        earlier = ((read_json(path) if path else None) or {}).get("services") or {}
+        before = (read_json(path) if path else None) or {}
+        earlier = before.get("services") or {}
         memory = self.memory(among) if measured else {}
         found = {"at": now(), **note, "services": {
-            name: _entry(self.project.of_service(name, among), memory, earlier.get(name, {})) for name in names}}
+            name: _entry(self.project.of_service(name, among), memory, earlier.get(name, {})) for name in names},
+            "memory_bytes": {**by_service(memory, among), **(before.get("memory_bytes") or {})}}
         if path and not self.check_mode:
             write_json(path, found)
         return found
@@ -225,6 +227,15 @@ class Services:
 def _besides(definition: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return what of a definition is not compared with the container itself."""
     return {key: each for key, each in definition.items() if key not in ("image", "environment")}
+
+
+def by_service(memory: t.Mapping[str, int], among: t.Iterable[Container]) -> dict[str, int]:
+    """Return the bytes each service uses, all its containers together."""
+    found: dict[str, int] = {}
+    for each in among:
+        if each.id in memory and not each.oneoff:
+            found[each.service] = found.get(each.service, 0) + memory[each.id]
+    return found
 
 
 def _entry(containers: t.Sequence[Container], memory: dict[str, int], earlier: dict[str, t.Any]) -> dict[str, t.Any]:

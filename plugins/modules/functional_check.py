@@ -317,7 +317,12 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._functional impo
     service_of,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._functional_http import watch_checks
-from ansible_collections.recyclic.rollback.plugins.module_utils._functional_services import Asked, at_rest, measure
+from ansible_collections.recyclic.rollback.plugins.module_utils._functional_services import (
+    Asked,
+    at_rest,
+    measure,
+    memory_used,
+)
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from, project_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META
@@ -353,8 +358,9 @@ def functional(module, redact):
         watched, watched_s = watch_checks(
             [check for check in left if check["http"]], ground.project, params["http_headers"],
             lambda check: baseline_of(path, check), params["watch_s"], module.check_mode, language, redact)
+        memory = memory_used(ground.project, run_dir)
         asked = Asked(ground, run_dir, params["since"] or meta.get("started_at", ""), filled, heads, module.check_mode,
-                      language, step.commands)
+                      language, step.commands, memory)
         found = {**found, **watched, **measure([check for check in left if not check["http"]], asked)}
         results = [as_result(check, found[check["id"]]) for check in checks]
         recorded = params["record_baseline"] and passed(results) and not module.check_mode and path
@@ -365,7 +371,7 @@ def functional(module, redact):
         step.facts["passed"] = told["passed"]
         if run_dir and not module.check_mode:
             write_json(os.path.join(run_dir, "functional.json"), {
-                "at": now(), "expectation": params["expectation"],
+                "at": now(), "expectation": params["expectation"], "memory": memory,
                 **{key: told[key] for key in ("passed", "watched_s", "results", "measures")}})
     return told
 

@@ -244,11 +244,15 @@ def test_memory_is_compared_with_what_it_was_when_stopped(app: Application) -> N
     assert [each["result"] for each in now["results"]] == ["pass", "fail"]
     used = now["measures"]["one"]["bytes"]
     assert used > 1 << 20
-    run = app.run_dir("rollback", services={"services": {"api": {"running": True, "memory_bytes": used // 4}}})
+    run = app.run_dir("rollback", services={
+        "services": {"api": {"running": True}}, "memory_bytes": {"api": used // 4, "redis": 1}})
     after = app.module({"id": "grown", "memory": asked}, {"id": "allowed", "memory": {**asked, "max_ratio": 8.0}},
                        run_dir=str(run))
     assert [each["result"] for each in after["results"]] == ["fail", "pass"]
     assert after["measures"]["grown"]["bytes_before"] == used // 4
+    # Of every container, those nobody asked for included.
+    kept = json.loads((run / "functional.json").read_text())["memory"]
+    assert kept["redis"]["before"] == 1 and kept["redis"]["after"] > 1 and kept["postgres"]["after"] > 1
 
 
 def test_what_cannot_be_measured_is_refused_by_name_before_anything_is(app: Application) -> None:

@@ -31,7 +31,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._functional impo
     secrets_of,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._functional_http import Answer, Probe, ask, judge, watch
-from ansible_collections.recyclic.rollback.plugins.module_utils._functional_services import _whole, memory, used_before
+from ansible_collections.recyclic.rollback.plugins.module_utils._functional_services import _whole, memory
 from ansible_collections.recyclic.rollback.plugins.module_utils._redact import Redactor
 from ansible_collections.recyclic.rollback.plugins.module_utils._report import build, judge_failure
 
@@ -150,16 +150,8 @@ def test_a_severity_of_warn_holds_unless_the_failure_is_grave() -> None:
 ])
 def test_memory_is_judged_against_before_and_a_limit(options: dict[str, Any], now: int | None, before: int | None,
                                                      result: str) -> None:
-    used = {} if now is None else {"api": now}
-    earlier = {} if before is None else {"api": before}
-    assert memory(check(memory={**SERVICE, **options}), used, earlier, "en").result == result
-
-
-def test_memory_before_is_read_from_what_was_stopped(tmp_path: Path) -> None:
-    services = {"api": {"memory_bytes": 7}, "jobs": {"memory_bytes": None}}
-    write_json(str(tmp_path / "services.json"), {"services": services})
-    assert used_before(str(tmp_path)) == {"api": 7}
-    assert used_before(str(tmp_path / "none")) == used_before(None) == {}
+    used = {"before": before, "after": now}
+    assert memory(check(memory={**SERVICE, **options}), used, "en").result == result
 
 
 def test_a_cut_tail_does_not_begin_within_a_line() -> None:
