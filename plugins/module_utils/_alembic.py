@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from . import _alembic_agent
 from ._database import Limits, Target, end_backends, recorded_heads, session_name, value
 from ._errors import Problem, Refusal
-from ._redact import Redactor
+from ._redact import Redactor, last_words
 from ._revisions import Graph, Revision
 from ._runner import APPLICATION, ISOLATED, Finished, Program, Runtime
 
@@ -92,8 +92,7 @@ class Environment:
 
     def last_words(self, done: Finished) -> str:
         """Return the end of what a program said, without secrets; its time limit when that ended it."""
-        said = self.redact((done.stderr.strip() or done.stdout.strip())[-1500:])
-        return f"[{done.ended_by}] {said}" if done.ended_by else said or f"status {done.rc}"
+        return last_words(done, self.redact)
 
     def look(self, name: str, limits: Limits, direction: str = "downgrade", migration: str | None = None,
              to: str | None = None) -> Sight:
@@ -104,7 +103,7 @@ class Environment:
         for part in ("setup", "graph", "probe"):
             if part in errors:
                 raise Refusal("alembic_broken", config=self.config, python=self.python,
-                              error=self.redact(f"{errors[part]}\n{done.stderr.strip()[-1000:]}".strip()))
+                              error=f"{self.redact(errors[part])}\n{self.redact(done.stderr.strip())[-1000:]}".strip())
         error = errors.get("path")
         return Sight(answer["alembic"], graph_from(answer["graph"]), answer.get("path"), error and self.redact(error),
                      answer["probe"])

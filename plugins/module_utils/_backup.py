@@ -18,7 +18,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from ._counts import all_tables, qualified, settle, survey
-from ._database import DatabaseError, Limits, Target, identity, recorded_heads, rows, session_name, value
+from ._database import (
+    DatabaseError,
+    Limits,
+    Target,
+    end_backends,
+    identity,
+    recorded_heads,
+    rows,
+    session_name,
+    value,
+)
 from ._errors import Problem, Refusal
 from ._evidence import fsync_directory, new_run_id, now, process_mark, read_json, write_file, write_json
 from ._restore_text import restore_text
@@ -110,10 +120,13 @@ def sweep_incomplete(backups: str) -> list[str]:
         owner = read_json(os.path.join(path, "owner.json"))
         if owner and owner["mark"] and process_mark(owner["pid"]) == owner["mark"]:
             continue
-        # One of another database may be so young that it has not said yet whose it is.
-        if not owner and time.time() - os.stat(path).st_mtime < YOUNG_S:
+        # One of another database may be so young that it has not said yet whose it is, or be whole by now.
+        try:
+            if not owner and time.time() - os.stat(path).st_mtime < YOUNG_S:
+                continue
+            shutil.rmtree(path)
+        except FileNotFoundError:
             continue
-        shutil.rmtree(path)
         swept.append(name)
     return swept
 
@@ -125,10 +138,12 @@ def take(target: Target, runtime: Runtime, backups: str, wanted: Wanted, run_id:
     is written in a directory of another name and renamed once it has been listed, read back whole, checksummed and
     fsynced. Raises Problem or Refusal, leaving no file that could be taken for a backup.
     """
-    name = session_name(run_id, "backup")
+    # Outside a run the process stands for it: two backups at once must not end each other's work.
+    name = session_name(run_id or str(os.getpid()), "backup")
     backup_id = f"{new_run_id()}-{re.sub('[^A-Za-z0-9]+', '_', target.database)}"
     aside, final = os.path.join(backups, INCOMPLETE + backup_id), os.path.join(backups, backup_id)
     session = target.connect(name, Limits(lock_timeout_ms=30000), autocommit=False)
+    done = False
     try:
         client = require_client(runtime, session.server_version)
         reserve = require_space(backups, wanted, expected_bytes(session, wanted))
@@ -145,10 +160,15 @@ def take(target: Target, runtime: Runtime, backups: str, wanted: Wanted, run_id:
         fsync_directory(aside)
         os.rename(aside, final)
         fsync_directory(backups)
+        done = True
     except OSError as error:
         raise Problem("backup_failed", file=str(error.filename or aside), error=error.strerror or str(error)) from error
     finally:
         session.close()
+        if not done:
+            # A client that was ended may leave its session for a moment, and that holds locks on every table.
+            with suppress(Problem, DatabaseError), target.open(session_name(run_id, "control")) as control:
+                end_backends(control, name)
         shutil.rmtree(aside, ignore_errors=True)  # Gone already when the rename was made.
     return manifest
 

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,12 +14,14 @@ import typing as t
 from dataclasses import dataclass
 from functools import cached_property
 
-from ._docker import PROJECT_LABEL, Container, Docker
+from ._docker import ANSWER_BYTES, PROJECT_LABEL, Container, Docker
 from ._errors import Problem, Refusal
 from ._redact import environment_secrets
 from ._runner import Finished, Program
 
 POSTGRES_PORT = 5432
+# Every other pull_policy would get or build an image that is here already.
+_KEEPING = ("missing", "if_not_present", "never")
 # What would steer Compose from the environment of whoever runs us: the project is said by options alone.
 _STEERING = ("COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_ENV_FILES", "COMPOSE_PATH_SEPARATOR")
 
@@ -118,10 +119,11 @@ class Project:
 
         ``environment`` is what they are filled in with besides their own. Raises Refusal with Compose's own words.
         """
-        done = self.call("config", "--format", "json", profiles=["*"], environment=environment, timeout_s=60)
+        done = self.call("config", "--format", "json", profiles=["*"], environment=environment, timeout_s=60,
+                         kept_bytes=ANSWER_BYTES)
         if done.rc != 0 or done.ended_by:
             raise Refusal("compose_config_broken", directory=self.layout.directory, error=self.docker.last_words(done))
-        return t.cast("dict[str, t.Any]", _unescaped(json.loads(done.stdout)))
+        return t.cast("dict[str, t.Any]", _unescaped(self.docker.read(done, "compose", "config")))
 
     @cached_property
     def config(self) -> dict[str, t.Any]:
@@ -159,8 +161,28 @@ class Project:
         """Return the reference of the image a service is started from, as Compose names what it builds itself."""
         return str(self.service(service).get("image") or f"{self.name}-{service}")
 
+    @cached_property
+    def starts_unpulled(self) -> bool:
+        """Whether this Compose can be told to start services on the images that are here, whatever the files say."""
+        return "--pull " in self.call("up", "--help", timeout_s=30).stdout
+
+    def require_kept(self, service: str, definition: t.Mapping[str, t.Any]) -> None:
+        """Raise Refusal for a definition by which Compose would get another image than the one that is here."""
+        policy = str(definition.get("pull_policy") or _KEEPING[0])
+        if policy not in _KEEPING:
+            raise Refusal("image_would_change", service=service, policy=policy,
+                          image=str(definition.get("image") or f"{self.name}-{service}"))
+
     def require_image(self, service: str) -> dict[str, t.Any]:
-        """Return the inspection of a service's image. Raises Refusal where it is not here: a run would get it."""
+        """Return the inspection of the image a service is run once on.
+
+        Raises Refusal where it is not here, or would not stay: a run would get one, and cannot be told not to.
+        """
+        self.require_kept(service, self.service(service))
+        return self.local_image(service)
+
+    def local_image(self, service: str) -> dict[str, t.Any]:
+        """Return the inspection of a service's image. Raises Refusal where it is not here."""
         reference = self.image_of(service)
         found = self.docker.image(reference)
         if found is None:
@@ -180,13 +202,20 @@ class Project:
         if len(running) > 1:
             raise Refusal("database_scaled", service=name, names=", ".join(each.name for each in running))
         if not running:
-            status = mine[0].status if mine else "-"
-            raise Refusal("database_down", service=name, status=status,
-                          command=self.shown("start", name) if mine else self.shown("up", "-d", "--no-deps", name))
+            raise Refusal("database_down", service=name, status=mine[0].status if mine else "-",
+                          command=self._remedy(name, mine))
         if not running[0].well:
             raise Refusal("database_unhealthy", service=name, health=running[0].health,
                           command=f"docker logs --tail 50 {running[0].name}")
         return running[0]
+
+    def _remedy(self, name: str, mine: t.Sequence[Container]) -> str:
+        """Return what to type where none of a service's containers is running."""
+        if not mine:
+            return self.shown("up", "-d", "--no-deps", name)
+        if mine[0].status == "restarting":
+            return f"docker logs --tail 50 {mine[0].name}"
+        return self.shown("unpause" if mine[0].status == "paused" else "start", name)
 
     def migrations_at_work(self, among: t.Sequence[Container] | None = None) -> list[Container]:
         """Return the containers of the migrations service, one-shot or not, that are running."""
@@ -199,8 +228,11 @@ class Project:
 
     def start(self, service: str, environment: dict[str, str] | None = None, timeout_s: float = 120.0) -> None:
         """Start one service and nothing else; where ``environment`` changes it, its container is made anew."""
-        done = self.call("up", "--detach", "--no-deps", "--no-build", "--quiet-pull", service, environment=environment,
-                         timeout_s=timeout_s)
+        unpulled = ["--pull", "never"] if self.starts_unpulled else []
+        if not unpulled:
+            self.require_kept(service, self.configured(environment)["services"][service])
+        done = self.call("up", "--detach", "--no-deps", "--no-build", "--quiet-pull", *unpulled, service,
+                         environment=environment, timeout_s=timeout_s)
         if done.rc != 0 or done.ended_by:
             raise Problem("service_not_started", service=service, error=self.docker.last_words(done))
 

@@ -28,8 +28,8 @@ _MARK = "RECYCLIC_ROLLBACK_STEP"
 _END_INSIDE = ('for p in /proc/[0-9]*; do if grep -qs "$0" "$p/environ"; then kill -9 "${p#/proc/}" 2>/dev/null; fi; '
                'done; exit 0')
 # For a while: the container may still be being made.
-_END_ONE_SHOT = ('for n in 1 2 3 4 5 6 7 8 9 10; do docker ps --all --quiet --filter "$1" | '
-                 'xargs -r docker rm --force; sleep 1; done')
+END_LABELLED = ('for n in 1 2 3 4 5 6 7 8 9 10; do docker ps --all --quiet --filter "$1" | '
+                'xargs -r docker rm --force; sleep 1; done')
 # What a client of Docker reads itself: a service's variable of such a name must not steer it.
 _CLIENTS_OWN = ("PATH", "HOME", "USER", "LANG", "TMPDIR")
 _CLIENTS_PREFIXES = ("DOCKER_", "COMPOSE_", "LD_", "BUILDX_", "BUILDKIT_", "LC_", "XDG_", "HTTP_",
@@ -143,7 +143,7 @@ class ComposeRuntime:
         labels = ["--label", f"{RUN_LABEL}={self.run_id}", "--label", f"{STEP_LABEL}={token}"]
         clean = False
         try:
-            with guardian(_END_ONE_SHOT, f"label={STEP_LABEL}={token}"):
+            with guardian(END_LABELLED, f"label={STEP_LABEL}={token}"):
                 done = self.docker.host.run(_moved(program, command(token, labels), environment, self.project), watch)
             clean = not done.ended_by and done.rc >= 0
             return done

@@ -10,7 +10,6 @@ Each part is read by itself, so that what is down keeps nothing else from being 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -29,12 +28,12 @@ from ._images import image_graph
 from ._redact import Redactor
 from ._revisions import Graph
 from ._run import META
+from ._services import Services
 
 _AGO = re.compile(r"(\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 # Smaller tables are planned well enough without, and are analyzed by the server within minutes.
 _MANY_ROWS = 10000
-_SIZE = re.compile(r"([\d.]+)\s*([kKMGT]?)(i?)B")
 
 
 def moment(since: str, state: StateDirectory, database: str) -> str:
@@ -158,13 +157,8 @@ def database_facts(connection: t.Any, tables: t.Sequence[str], longest: int, ver
 def container_facts(project: Project, every: t.Sequence[Container]) -> list[dict[str, t.Any]]:
     """Return the state of a project's containers; memory in bytes, None where there is no limit or it does not run."""
     docker = project.docker
-    raw = json.loads(docker.call("inspect", "--type", "container", *(each.id for each in every)).stdout or "[]"
-                     ) if every else []
-    inspected = {entry["Id"]: entry for entry in raw}
-    running = [each.id for each in every if each.status == "running"]
-    lines = docker.call("stats", "--no-stream", "--no-trunc", "--format", "{{json .}}", *running
-                        ).stdout.splitlines() if running else []
-    used = {entry["ID"]: entry["MemUsage"] for entry in map(json.loads, lines) if "ID" in entry}
+    inspected = {entry["Id"]: entry for entry in docker.inspect([each.id for each in every])}
+    used = Services(project).memory(every)
     found = []
     for each in every:
         entry = inspected.get(each.id, {"State": {}, "HostConfig": {}})
@@ -174,21 +168,12 @@ def container_facts(project: Project, every: t.Sequence[Container]) -> list[dict
             "restarts": entry.get("RestartCount"), "oom_killed": bool(entry["State"].get("OOMKilled")),
             "error": docker.redact(entry["State"].get("Error") or ""),
             "health_said": clean(docker.redact, str(checks[-1].get("Output") or "").strip())[-SHOWN_CHARACTERS:],
-            "memory_bytes": in_bytes(used.get(each.id, "").partition("/")[0]),
+            "memory_bytes": used.get(each.id),
             "memory_limit_bytes": entry["HostConfig"].get("Memory") or None,
             "last_lines": [] if each.well or (each.status == "exited" and each.exit_code == 0)
             else last_lines(docker, each.id),
         })
     return found
-
-
-def in_bytes(text: str) -> int | None:
-    """Return a size as Docker writes it (``12.5MiB``) in bytes; None for what is none."""
-    match = _SIZE.match(text.strip())
-    if not match:
-        return None
-    power = " kMGT".index(match.group(2).replace("K", "k") or " ")
-    return int(float(match.group(1)) * (1024 if match.group(3) else 1000) ** power)
 
 
 # Disks and revisions
@@ -197,8 +182,9 @@ def disk_facts(project: Project | None, state_dir: str, database: Container | No
     """Return the free space where evidence, the engine's files and the database's volumes are, as far as seen here."""
     places = {"state_dir": [state_dir]}
     if project:
-        done = project.docker.call("info", "--format", "{{json .DockerRootDir}}")
-        places["docker"] = [json.loads(done.stdout) or ""] if done.rc == 0 and done.stdout.strip() else []
+        argv = ("info", "--format", "{{json .DockerRootDir}}")
+        done = project.docker.call(*argv)
+        places["docker"] = [project.docker.read(done, *argv, default='""') or ""] if done.rc == 0 else []
     if database:
         places["database"] = [str(mount.get("Source") or "") for mount in database.mounts]
     found = []
@@ -246,5 +232,5 @@ def image_facts(runtime: ComposeRuntime, every: t.Sequence[Container], recorded:
     service = project.layout.migrations
     found: dict[str, t.Any] = {"recorded": recorded, "applications": {
         name: told(each.image, each.image_name) for name in applications for each in project.of_service(name, every)}}
-    found["migrations"] = told(str(project.require_image(service)["Id"]), project.image_of(service))
+    found["migrations"] = told(str(project.local_image(service)["Id"]), project.image_of(service))
     return found

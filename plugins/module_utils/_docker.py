@@ -12,15 +12,19 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ._errors import Problem, Refusal
-from ._redact import Redactor
+from ._redact import Redactor, last_words
 from ._runner import Finished, HostRuntime, Program
 
 CALL_LIMIT_S = 60.0
+# JSON of which no part may be missing: a container takes some ten thousand bytes, and a project may have many.
+ANSWER_BYTES = 64 * 1024 * 1024
+LOOKS, LOOK_AGAIN_S = 3, 0.2
 # Labels by which containers of ours are found again, whoever started them.
 RUN_LABEL, STEP_LABEL = "recyclic.rollback.run", "recyclic.rollback.step"
 PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
@@ -122,22 +126,32 @@ class Docker:
 
     def call(self, *argv: str, watch: t.Callable[[], str | None] | None = None, **options: t.Any) -> Finished:
         """Run ``docker ARGV`` and return how it ended; ``options`` are those of Program."""
-        options.setdefault("timeout_s", CALL_LIMIT_S)
+        options = {"timeout_s": CALL_LIMIT_S, "kept_bytes": ANSWER_BYTES, **options}
         return self.host.run(Program(["docker", *argv], **options), watch)
 
     def text(self, *argv: str, **options: t.Any) -> str:
         """Run ``docker ARGV``, which has to succeed, and return what it printed."""
         done = self.call(*argv, **options)
         if done.rc != 0 or done.ended_by:
-            self.require_engine()
-            command = self.redact(" ".join(["docker", *argv]))
-            raise Problem("docker_failed", command=command, error=self.last_words(done))
+            raise self.failed(done, *argv)
         return done.stdout
+
+    def failed(self, done: Finished, *argv: str, error: object = "") -> Problem:
+        """Return the problem of a ``docker ARGV`` that failed. Raises Refusal where it is the engine's own."""
+        self.require_engine()
+        command = self.redact(" ".join(["docker", *argv]))
+        return Problem("docker_failed", command=command, error=self.redact(str(error)) or self.last_words(done))
+
+    def read(self, done: Finished, *argv: str, default: str = "") -> t.Any:
+        """Return the JSON that ``docker ARGV`` printed. Raises Problem for anything else."""
+        try:
+            return json.loads(done.stdout.strip() or default)
+        except ValueError as error:
+            raise self.failed(done, *argv, error=error) from error
 
     def last_words(self, done: Finished) -> str:
         """Return the end of what a program said, without secrets; its time limit when that ended it."""
-        said = self.redact((done.stderr.strip() or done.stdout.strip())[-1500:])
-        return f"[{done.ended_by}] {said}" if done.ended_by else said or f"status {done.rc}"
+        return last_words(done, self.redact)
 
     def require_engine(self) -> None:
         """Raise Refusal when no engine answers, with the client's own words: it is down, or it is not ours to use."""
@@ -147,26 +161,48 @@ class Docker:
 
     def containers(self, *filters: str) -> list[Container]:
         """Return the containers that pass every filter (``label=...``, ``id=...``), running or not, oldest first."""
-        arguments = [word for each in filters for word in ("--filter", each)]
-        for attempt in (1, 2, 3):
-            ids = [line for line in self.text("ps", "--all", "--quiet", "--no-trunc", *arguments).split()
-                   if _ID.fullmatch(line)]
-            if not ids:
-                return []
-            done = self.call("inspect", "--type", "container", *ids)
-            # One may have gone in between: then look again.
-            if done.rc == 0 or attempt == 3:
+        ids = self._ids(filters)
+        for look in range(LOOKS):
+            done, entries = self._inspect(ids)
+            missing = set(ids) - {entry["Id"] for entry in entries}
+            there = self._ids(filters) if missing else ids
+            if not missing & set(there):
                 break
-        found = [container_of(entry) for entry in json.loads(done.stdout or "[]")]
-        return sorted(found, key=lambda container: container.created_at)
+            # On its way out, perhaps: then it is gone in a moment.
+            if look == LOOKS - 1:
+                raise self.failed(done, "inspect", *sorted(missing & set(there)))
+            ids = there
+            time.sleep(LOOK_AGAIN_S)
+        return sorted(map(container_of, entries), key=lambda container: container.created_at)
+
+    def _ids(self, filters: t.Sequence[str]) -> list[str]:
+        arguments = [word for each in filters for word in ("--filter", each)]
+        printed = self.text("ps", "--all", "--quiet", "--no-trunc", *arguments)
+        return [line for line in printed.split() if _ID.fullmatch(line)]
+
+    def inspect(self, ids: t.Sequence[str]) -> list[dict[str, t.Any]]:
+        """Return the engine's inspection of those of the containers that are still there."""
+        return self._inspect(ids)[1]
+
+    def _inspect(self, ids: t.Sequence[str]) -> tuple[Finished, list[dict[str, t.Any]]]:
+        if not ids:
+            return Finished(0, "", "", 0.0), []
+        argv = ("inspect", "--type", "container", *ids)
+        done = self.call(*argv)
+        if done.ended_by:
+            raise self.failed(done, *argv)
+        return done, self.read(done, *argv, default="[]")
 
     def image(self, reference: str) -> dict[str, t.Any] | None:
         """Return the engine's inspection of a local image; None where there is none of that name."""
-        done = self.call("image", "inspect", reference)
+        argv = ("image", "inspect", reference)
+        done = self.call(*argv)
+        if done.ended_by:
+            raise self.failed(done, *argv)
         if done.rc != 0:
             self.require_engine()
             return None
-        return t.cast("dict[str, t.Any]", json.loads(done.stdout)[0])
+        return t.cast("dict[str, t.Any]", self.read(done, *argv)[0])
 
     def remove(self, containers: t.Iterable[Container]) -> list[str]:
         """Stop and remove containers of ours at once; return their names. One that is already gone is no failure."""

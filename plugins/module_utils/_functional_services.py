@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import typing as t
 from dataclasses import dataclass, field, replace
 
 from ._compose import Project
 from ._compose_runtime import ComposeRuntime
+from ._diagnose_logs import _Follower, lines_of
 from ._docker import Container
 from ._evidence import read_json, write_file
 from ._functional import Check, Finding, kind_of
@@ -24,8 +24,6 @@ from ._runner import APPLICATION, KEPT_BYTES, Program
 from ._services import EVIDENCE, Services, by_service
 
 LOG_LIMIT_S = 60.0
-LOG_LIMIT_BYTES = 512 * 1024 * 1024
-LINE_BYTES = 64 * 1024
 QUOTED, QUOTED_CHARACTERS = 3, 200
 OUTPUT_BYTES = 1024 * 1024
 # What a rollback itself makes the server and its clients log.
@@ -93,44 +91,25 @@ def log(check: Check, project: Project, among: t.Sequence[Container], since: str
     counted: dict[str, t.Any] = {"since": since, "lines": 0, "matched": 0, "ignored": 0}
     quoted: list[str] = []
     for container in containers:
-        with tempfile.TemporaryDirectory() as directory:
-            path = os.path.join(directory, "log")
-            failed = _save_log(project, container, since, path)
-            if failed:
-                unread = say(language, "log_unread", name=container.name, error=failed)
-                return Finding(expected, unread, "fail", counted)
-            with open(path, "rb") as stream:
-                # In pieces: nobody promises that a line is short.
-                for piece in iter(lambda: stream.readline(LINE_BYTES), b""):  # pylint: disable=cell-var-from-loop
-                    line = piece.decode("utf-8", errors="replace").strip()
-                    counted["lines"] += 1
-                    if wanted.search(line):
-                        own = any(pattern.search(line) for pattern in ignored)
-                        counted["ignored" if own else "matched"] += 1
-                        if not own and len(quoted) < QUOTED:
-                            quoted.append(project.docker.redact(line)[:QUOTED_CHARACTERS])
+        line = ""
+        # As it comes, without secrets: nothing of it is kept anywhere but what is quoted.
+        with _Follower(["docker", "logs", "--since", since, container.id], LOG_LIMIT_S) as follower:
+            for text in lines_of(follower.stream, project.docker.redact):
+                line = text.strip()
+                counted["lines"] += 1
+                if wanted.search(line):
+                    own = any(pattern.search(line) for pattern in ignored)
+                    counted["ignored" if own else "matched"] += 1
+                    if not own and len(quoted) < QUOTED:
+                        quoted.append(line[:QUOTED_CHARACTERS])
+        if follower.timed_out or follower.status:
+            # What the client says of its failure comes last.
+            error = "timeout" if follower.timed_out else line[:QUOTED_CHARACTERS] or f"status {follower.status}"
+            return Finding(expected, say(language, "log_unread", name=container.name, error=error), "fail", counted)
     counted["quoted"] = quoted
     observed = say(language, "log_lines", lines=counted["matched"])
     return Finding(expected, ": ".join([observed, " / ".join(quoted)]) if quoted else observed,
                    "pass" if counted["matched"] <= asked["max"] else "fail", counted)
-
-
-def _save_log(project: Project, container: Container, since: str, path: str) -> str:
-    """Write a container's log, of both its streams, to a file; return what kept us from it."""
-    # The client keeps the streams apart, and servers log to the one for errors.
-    argv = ["sh", "-c", 'exec "$@" 2>&1', "sh", "docker", "logs", "--since", since, container.id]
-
-    def grown() -> str | None:
-        return f"> {LOG_LIMIT_BYTES >> 20} MiB" if os.path.getsize(path) > LOG_LIMIT_BYTES else None
-
-    done = project.docker.host.run(Program(argv, stdout=path, timeout_s=LOG_LIMIT_S), grown)
-    if done.ended_by:
-        return done.ended_by
-    if done.rc != 0:
-        with open(path, "rb") as stream:
-            said = stream.read(2000).decode("utf-8", errors="replace").strip()
-        return project.docker.redact(said) or f"status {done.rc}"
-    return ""
 
 
 def memory_used(project: Project | None, run_dir: str | None) -> dict[str, Used]:
@@ -199,6 +178,9 @@ def command(check: Check, asked: Asked) -> Finding:
     expected = say(language, "command_status", status=", ".join(map(str, wanted["rc"])))
     if wanted["stdout"]:
         expected += ", " + say(language, "command_says", pattern=wanted["stdout"])
+    if asked.filled:
+        service = wanted["service"]
+        runtime.project.require_kept(service, runtime.project.configured(asked.filled)["services"][service])
     done = runtime.run_once(program, wanted["service"], filled=asked.filled)
     output = runtime.docker.redact(_whole(done.stdout, OUTPUT_BYTES) + _whole(done.stderr, KEPT_BYTES))[-OUTPUT_BYTES:]
     ran: dict[str, t.Any] = {"rc": done.rc, "duration_s": round(done.duration_s, 1), "ended_by": done.ended_by}

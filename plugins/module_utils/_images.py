@@ -98,12 +98,14 @@ def examine(ground: Ground, environment: Environment, graph: Graph, recorded: t.
     found: list[dict[str, t.Any]] = [{"service": project.layout.migrations, "image": name, "id": image,
                                       "heads": graph.heads(), "same_path": True}]
     warnings = []
-    for container in _witnesses(project, services):
+    for container in witnesses(project.containers(), project.layout.migrations, services):
         theirs = graph_of(container.image)
         differs = other_path(graph, theirs, recorded) if theirs else []
         if differs:
+            remedy = say(language, "image_use_builder" if container.running else "image_use_builder_or_remove",
+                         name=container.name)
             raise Refusal("image_other_path", image=name, other=f"{container.image_name} ({container.name})",
-                          differences=", ".join(differs))
+                          differences=", ".join(differs), remedy=remedy)
         found.append({"service": container.service, "image": container.image_name, "id": container.image,
                       "heads": theirs.heads() if theirs else None, "same_path": bool(theirs) or None})
     started = _started_on(project, services, resume)
@@ -129,10 +131,14 @@ def require_known(ground: Ground, graph: Graph, recorded: t.Sequence[str]) -> No
                       image=ground.project.image_of(ground.project.layout.migrations))
 
 
-def _witnesses(project: Project, services: t.Sequence[str]) -> list[Container]:
-    """Return the containers, one an image, that may have built the database or work with it."""
-    every = [each for each in project.containers() if each.service in (project.layout.migrations, *services)]
-    return list({(each.service, each.image): each for each in every}.values())
+def witnesses(every: t.Sequence[Container], migrations: str, services: t.Sequence[str]) -> list[Container]:
+    """Return the containers, one an image, that built the database or work with it; ``every`` has the oldest first.
+
+    Of the migrations only the newest: an older one may be of another branch, months ago.
+    """
+    built = [each for each in every if each.service == migrations][-1:]
+    working = [each for each in every if each.service in services and each.service != migrations]
+    return list({(each.service, each.image): each for each in (*built, *working)}.values())
 
 
 def _started_on(project: Project, services: t.Sequence[str], resume: dict[str, str]) -> list[tuple[str, str, str]]:
@@ -147,7 +153,10 @@ def _started_on(project: Project, services: t.Sequence[str], resume: dict[str, s
     found = []
     for service in services:
         project.service(service, "rollback_quiesce")
-        reference = str(config["services"][service].get("image") or f"{project.name}-{service}")
+        definition = config["services"][service]
+        if not project.starts_unpulled:
+            project.require_kept(service, definition)
+        reference = str(definition.get("image") or f"{project.name}-{service}")
         image = project.docker.image(reference)
         if image is None:
             raise Refusal("image_missing", image=reference, service=service, command=project.shown("build", service),

@@ -338,6 +338,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
                              "{table} : autres colonnes, contraintes ou index"),
     "difference_rows": ("{table}: {before} rows became {after}", "{table} : {before} lignes sont devenues {after}"),
     "difference_content": ("{table}: other content in its {after} rows", "{table} : autre contenu dans ses {after} lignes"),
+    "resume_data_unsafe": (
+        "Nothing was started: {why}. Left stopped: {services}. Look first: ansible-playbook status.yml. Once decided: "
+        "ansible-playbook restart.yml",
+        "Rien n'a été démarré : {why}. Laissés arrêtés : {services}. Regardez d'abord : ansible-playbook status.yml. Une "
+        "fois décidé : ansible-playbook restart.yml"),
     "rests_on_nothing_begun": ("nothing that changes data was started", "rien de ce qui modifie les données n'a été commencé"),
     "rests_on_still_at_work": ("what is still at work may yet change the database",
                                "ce qui est encore au travail peut encore modifier la base"),

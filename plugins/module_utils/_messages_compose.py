@@ -67,6 +67,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "now. Choose: {pull}  or  {command}",
         "L'image {image} du service {service} n'est pas sur le serveur géré, et un run téléchargerait ou construirait ce "
         "qui s'y trouve maintenant. Choisissez : {pull}  ou  {command}"),
+    "image_would_change": (
+        "Service {service} has pull_policy: {policy} in the Compose files, which would put another image in the place of "
+        "{image} in the middle of it. Set its pull_policy to missing, or take it out of the files.",
+        "Le service {service} a pull_policy: {policy} dans les fichiers Compose, ce qui remplacerait l'image {image} en "
+        "pleine opération. Mettez son pull_policy à missing, ou retirez-le des fichiers."),
     "migration_container_at_work": (
         "A container of the migrations service is at work: {names}, since {since}. It may still move the database. Let it "
         "end, or: {command}",
@@ -80,14 +85,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Service {service} did not start: {error}",
         "Le service {service} n'a pas démarré : {error}"),
     "services_need_compose": (
-        "There are services only with rollback_runtime=compose.",
-        "Il n'y a de services qu'avec rollback_runtime=compose."),
+        "There are services only with rollback_runtime=compose: nothing was stopped or started.",
+        "Il n'y a de services qu'avec rollback_runtime=compose : rien n'a été arrêté ni démarré."),
     # The image against the revision
     "image_other_path": (
         "The migrations image {image} knows the recorded revisions by another path than {other}: {differences}. It would "
-        "undo something else and report success. Use the image the database was built with.",
+        "undo something else and report success. {remedy}",
         "L'image des migrations {image} connaît les révisions enregistrées par un autre chemin que {other} : {differences}. "
-        "Elle annulerait autre chose et annoncerait un succès. Utilisez l'image qui a construit la base."),
+        "Elle annulerait autre chose et annoncerait un succès. {remedy}"),
+    "image_use_builder": (
+        "Use the image the database was built with; container {name} is running.",
+        "Utilisez l'image qui a construit la base ; le conteneur {name} tourne."),
+    "image_use_builder_or_remove": (
+        "Use the image the database was built with; or, if that container is left over from something else: docker rm "
+        "{name}",
+        "Utilisez l'image qui a construit la base ; ou, si ce conteneur est un reste d'autre chose : docker rm {name}"),
     "image_older": (
         "The database records {revisions}, which the migrations image {image} does not know (its heads: {heads}): it is "
         "older than the database. Use the image the database was built with, or a newer one.",
@@ -100,6 +112,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Migrations image {image}: knows {recorded}; nothing else on this engine tells by which path the database was built",
         "Image des migrations {image} : connaît {recorded} ; rien d'autre sur ce moteur ne dit par quel chemin la base a "
         "été construite"),
+    "next_up_migrates": (
+        "As long as the project's files name this release, a plain docker compose up runs {service}, which migrates to "
+        "{heads} again. Put the release made for {to_heads} into them, or start services with --no-deps, or by "
+        "ansible-playbook restart.yml",
+        "Tant que les fichiers du projet désignent cette version, un simple docker compose up lance {service}, qui migre de "
+        "nouveau vers {heads}. Mettez-y la version faite pour {to_heads}, ou démarrez les services avec --no-deps, ou par "
+        "ansible-playbook restart.yml"),
     "image_expects": (
         "Service {service} runs {image}, made for {expects}",
         "Le service {service} tourne sur {image}, faite pour {expects}"),

@@ -18,11 +18,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "service_not_running": (
         "Was not running before: {service} ({status})",
         "Ne tournait pas avant : {service} ({status})"),
-    "migrations_held": (
-        "Stopped, and left so: {name} of the migrations service, which its restart policy ({policy}) starts again and again: "
-        "it would undo the rollback. Take the policy off that service in the Compose file.",
-        "Arrêté, et laissé ainsi : {name} du service des migrations, que sa politique de redémarrage ({policy}) relance sans "
-        "cesse : il annulerait le rollback. Retirez cette politique du service dans le fichier Compose."),
+    "migrate_stop_order": (
+        "The database was not moved: {by} stopped everything at {at} ({why}). Once decided, ansible-playbook restart.yml, then "
+        "ansible-playbook rollback.yml",
+        "La base n'a pas été déplacée : {by} a tout arrêté le {at} ({why}). Une fois décidé, ansible-playbook restart.yml, puis "
+        "ansible-playbook rollback.yml"),
     "migration_ended_now": (
         "Ended at once, a migration at work: {what}",
         "Arrêtée aussitôt, une migration au travail : {what}"),
@@ -41,25 +41,27 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{exit_code}. Pas démarrés après lui : {later}. Écartez la cause, puis : ansible-playbook restart.yml. Ses derniers "
         "mots :\n{log}"),
     "service_held": (
-        "Left stopped: {service}. Started, it would run a migration ({what}), and its image {image} goes up to {heads} while "
-        "the database records {recorded}: that would undo the rollback. Start it on an image made for {recorded}: "
-        "rollback_resume_environment, then ansible-playbook restart.yml. Or, once you have decided to migrate again: "
-        "{command}",
-        "Laissé arrêté : {service}. Démarré, il lancerait une migration ({what}), et son image {image} va jusqu'à {heads} "
-        "alors que la base porte {recorded} : cela annulerait le rollback. Démarrez-le sur une image faite pour {recorded} : "
-        "rollback_resume_environment, puis ansible-playbook restart.yml. Ou, si vous décidez de migrer à nouveau : {command}"),
+        "Left stopped: {service}. Started, it would run a migration, or where marked ? might ({what}), and its image {image} "
+        "goes up to {heads} while the database records {recorded}: that would undo the rollback. Start it on an image made "
+        "for {recorded}: rollback_resume_environment, then ansible-playbook restart.yml. Or, once you have decided to migrate "
+        "again: {command}",
+        "Laissé arrêté : {service}. Démarré, il lancerait une migration, ou le pourrait si marqué ? ({what}), et son image "
+        "{image} va jusqu'à {heads} alors que la base porte {recorded} : cela annulerait le rollback. Démarrez-le sur une "
+        "image faite pour {recorded} : rollback_resume_environment, puis ansible-playbook restart.yml. Ou, si vous décidez de "
+        "migrer à nouveau : {command}"),
     "service_held_unknown": (
-        "Left stopped: {service}. Started, it would run a migration ({what}), and nobody can tell up to where: its image "
-        "{image} does not show its history. The database records {recorded}. Start it on an image made for that: "
-        "rollback_resume_environment, then ansible-playbook restart.yml. Or, once you have looked: {command}",
-        "Laissé arrêté : {service}. Démarré, il lancerait une migration ({what}), et nul ne peut dire jusqu'où : son image "
-        "{image} ne montre pas son historique. La base porte {recorded}. Démarrez-le sur une image faite pour cela : "
-        "rollback_resume_environment, puis ansible-playbook restart.yml. Ou, après vérification : {command}"),
+        "Left stopped: {service}. Started, it would run a migration, or where marked ? might ({what}), and nobody can tell up "
+        "to where: its image {image} does not show its history. The database records {recorded}. Start it on an image made "
+        "for that: rollback_resume_environment, then ansible-playbook restart.yml. Or, once you have looked: {command}",
+        "Laissé arrêté : {service}. Démarré, il lancerait une migration, ou le pourrait si marqué ? ({what}), et nul ne peut "
+        "dire jusqu'où : son image {image} ne montre pas son historique. La base porte {recorded}. Démarrez-le sur une image "
+        "faite pour cela : rollback_resume_environment, puis ansible-playbook restart.yml. Ou, après vérification : {command}"),
     "service_held_unread": (
-        "Left stopped: {service}. Started, it would run a migration ({what}, image {image}), and the recorded revisions could "
-        "not be read: {error} Then: ansible-playbook restart.yml. Or, once you have looked: {command}",
-        "Laissé arrêté : {service}. Démarré, il lancerait une migration ({what}, image {image}), et les révisions inscrites "
-        "n'ont pas pu être lues : {error} Ensuite : ansible-playbook restart.yml. Ou, après vérification : {command}"),
+        "Left stopped: {service}. Started, it would run a migration, or where marked ? might ({what}, image {image}), and the "
+        "recorded revisions could not be read: {error} Then: ansible-playbook restart.yml. Or, once you have looked: {command}",
+        "Laissé arrêté : {service}. Démarré, il lancerait une migration, ou le pourrait si marqué ? ({what}, image {image}), "
+        "et les révisions inscrites n'ont pas pu être lues : {error} Ensuite : ansible-playbook restart.yml. Ou, après "
+        "vérification : {command}"),
     "resume_heads_unsafe": (
         "Nothing was started: the database records {heads}, neither as before nor as asked ({safe}). Left stopped: "
         "{services}. Look first: ansible-playbook status.yml. Once decided: ansible-playbook restart.yml",
@@ -68,6 +70,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "resume_stop_order": (
         "Nothing was started: {by} stopped everything at {at} ({why}). Once decided: ansible-playbook restart.yml",
         "Rien n'a été démarré : {by} a tout arrêté le {at} ({why}). Une fois décidé : ansible-playbook restart.yml"),
+    "stop_order_stays": (
+        "The emergency stop stays in force: these ran before it and are not up: {services}. Add them to rollback_start_order, "
+        "then: ansible-playbook restart.yml",
+        "L'arrêt d'urgence reste en vigueur : ceux-ci tournaient avant et ne tournent pas : {services}. Ajoutez-les à "
+        "rollback_start_order, puis : ansible-playbook restart.yml"),
     "rollback_undone": (
         "The recorded revisions were {before} and are {after} since services were started: one of these migrated: "
         "{candidates}. Stop at once: ansible-playbook emergency_stop.yml. Then start them on an image made for {before} "
@@ -103,6 +110,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "next_restart": (
         "Start what is stopped, in order: ansible-playbook restart.yml",
         "Démarrer dans l'ordre ce qui est arrêté : ansible-playbook restart.yml"),
+    "next_unwell": (
+        "These services run and are not well: {services}. See why: ansible-playbook diagnose.yml",
+        "Ces services tournent et ne vont pas bien : {services}. Voyez pourquoi : ansible-playbook diagnose.yml"),
     "next_engine": (
         "Nothing of the project can be seen or done: {error}",
         "Rien du projet ne peut être vu ni fait : {error}"),

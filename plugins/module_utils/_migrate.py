@@ -53,21 +53,28 @@ def predict(sight: Sight, recorded: list[str], direction: str, revision: str) ->
 
 
 def perform(move: Move, environment: Environment, target: Target, control: t.Any, sight: Sight, limits: Limits,
-            run_id: str | None, retries: int, retry_delay_s: float) -> None:
+            run_id: str | None, retries: int, retry_delay_s: float, may_act: t.Callable[[], None]) -> None:
     """Make the movement, and prove it by the set of recorded revisions.
 
     ``control`` is a session of its own: it watches who blocks the migration and ends what is left of it, whatever ended
-    the program. Raises Problem with the state as measured.
+    the program. ``may_act`` raises where nothing may be moved any more: it is asked before each attempt and during it.
+    Raises Problem with the state as measured.
     """
     name = prefix_of(run_id)
     began = time.monotonic()
 
-    def watch() -> None:
+    def watch() -> str | None:
         pids = {pid for row in backends(control, name) for pid in row["blocked_by"]}
         if pids:
             move.blockers = describe_sessions(control, pids)
+        try:
+            may_act()
+        except Problem:
+            return "forbidden"
+        return None
 
     while True:
+        may_act()
         if sight.heads_now(control) != move.before:
             raise Problem("moved_since_plan", heads=", ".join(sight.heads_now(control)) or "-")
         move.attempts += 1
@@ -83,6 +90,9 @@ def perform(move: Move, environment: Environment, target: Target, control: t.Any
         move.duration_s = round(time.monotonic() - began, 3)
         if move.after == move.predicted and done.rc == 0 and not done.ended_by:
             return
+        if move.after == move.before:
+            # Where that is why it failed, that is what is said.
+            may_act()
         if not (_gave_up_waiting(done, move) and move.attempts <= retries):
             raise _what_went_wrong(done, move, environment)
         time.sleep(retry_delay_s)

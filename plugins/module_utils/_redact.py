@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
+from ._runner import KEPT_BYTES, Finished
+
 MASK = "********"
 
 # The password of any URL, whoever printed it: scheme://user:PASSWORD@host. Greedy up to the last @ of the word, because
@@ -21,7 +23,17 @@ _DSN_PASSWORD = re.compile(r"((?:^|[\s'\"])password\s*=\s*)('(?:\\.|[^'\\])*'|[^
 _NO_SECRETS = {"true", "false", "none", "null", "trust", "peer", "ident", "cert", "scram-sha-256"}
 # A shell's working directory is no password.
 _SHELLS_OWN = {"PWD", "OLDPWD"}
-_SECRET_NAME = re.compile(r"PASS|PWD|PW$|PHRASE|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH", re.IGNORECASE)
+# A name is read by its words. PGPASSWORD and APIKEY tell, PASSENGER and AUTHOR do not.
+_BETWEEN = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
+_PASSWORD = r".*(?:PASS(?:WORD|WD|PHRASE|CODE)?|PWD|PW)S?\d*|PASS(?:WORD|WD|PHRASE).*"
+_PASSWORD_WORD = re.compile(_PASSWORD)
+_SECRET_WORD = re.compile(rf"{_PASSWORD}|.*(?:PHRASE|SECRET|TOKEN|KEY|CREDENTIAL|DSN|AUTH|AUTHORIZATION)S?\d*"
+                          r"|(?:SECRET|CREDENTIAL).*")
+# A name that ends so says something about a secret: ACCESS_TOKEN_EXPIRE_MINUTES, POSTGRES_HOST_AUTH_METHOD.
+_ABOUT = {"SECONDS", "MINUTES", "HOURS", "DAYS", "TTL", "TIMEOUT", "LIFETIME", "EXPIRE", "EXPIRES", "EXPIRY",
+          "EXPIRATION", "ALGORITHM", "ENV", "METHOD", "HEADER", "LENGTH", "MIN", "MAX", "ID"}
+_PLACES = {"FILE", "PATH", "DIR", "DIRECTORY"}
+_SHORT, _SHORT_NUMBER = 4, 6
 
 
 def url_passwords(text: str) -> set[str]:
@@ -44,9 +56,33 @@ def environment_secrets(environment: Mapping[str, object]) -> set[str]:
         text = str(value)
         passwords = url_passwords(text)
         found |= passwords
-        if passwords or (_SECRET_NAME.search(str(name)) and name not in _SHELLS_OWN):
+        if passwords or _is_secret(str(name), text):
             found.add(text)
-    return {secret for secret in found if len(secret) >= 4}
+    return {secret for secret in found if len(secret) >= _SHORT}
+
+
+def _is_secret(name: str, text: str) -> bool:
+    """Tell by its name whether a value is a secret.
+
+    What is taken for one is masked in every result, in moments, paths and the names of runs as well: a number has to
+    be a password, and a long one.
+    """
+    words = [word.upper() for word in _BETWEEN.split(name) if word]
+    if name in _SHELLS_OWN or not any(_SECRET_WORD.fullmatch(word) for word in words):
+        return False
+    # The SECRET_ID of a vault is a password; other ids are not.
+    if words[-1] in _ABOUT and words[-2:] != ["SECRET", "ID"]:
+        return False
+    if text.isdigit():
+        return len(text) >= _SHORT_NUMBER and any(_PASSWORD_WORD.fullmatch(word) for word in words)
+    return words[-1] not in _PLACES or not text.startswith(("/", "./"))
+
+
+def last_words(done: Finished, redact: Redactor) -> str:
+    """Return the end of what a program said, without secrets; its time limit when that ended it."""
+    # Cut afterwards: of a secret cut in two, nobody would know the rest for one.
+    said = redact((done.stderr.strip() or done.stdout.strip())[-KEPT_BYTES:])[-1500:]
+    return f"[{done.ended_by}] {said}" if done.ended_by else said or f"status {done.rc}"
 
 
 class Redactor:

@@ -10,62 +10,15 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ._checks import passed as no_failure
-from ._checks import told
-from ._counts import differences, not_compared
-from ._errors import FAILED_NEEDS_HUMAN, FAILED_UNCHANGED, REFUSED, Problem
+from ._errors import FAILED_NEEDS_HUMAN, FAILED_UNCHANGED
 from ._evidence import Journal, new_run_id, now, read_json, seconds_between
 from ._messages import say
 from ._run import META
+from ._verdict import validated
 
 # The summary fits one screen: with more checks than this, only those that did not pass are named.
 SHOWN_CHECKS = 8
-NOT_VALID = "not_valid"
 GOOD = ("rolled_back", "already_rolled_back", "planned", "backed_up", "validated")
-
-
-def judge_failure(run_dir: str, claimed: str, measure: t.Callable[[], dict[str, t.Any]], language: str = "en"
-                  ) -> tuple[str, str]:
-    """Return the outcome of a run that failed, and what that rests on, in words.
-
-    Where no step of ours began to act, nothing of ours can have changed the database. Otherwise ``measure`` reads it
-    again and every table is compared with the evidence from before.
-    """
-    if claimed == FAILED_NEEDS_HUMAN:
-        return FAILED_NEEDS_HUMAN, say(language, "rests_on_still_at_work")
-    if not Journal(run_dir).acted():
-        outcome = claimed if claimed in (REFUSED, NOT_VALID) else FAILED_UNCHANGED
-        return outcome, say(language, "rests_on_nothing_begun")
-    before = read_json(os.path.join(run_dir, "before.json"))
-    if before is None:
-        return FAILED_NEEDS_HUMAN, say(language, "rests_on_no_evidence")
-    try:
-        after = measure()
-    except Exception as error:  # pylint: disable=broad-except
-        # Whatever keeps us from measuring, an unmeasured database is not called unchanged.
-        reason = say(language, error.key, **error.facts) if isinstance(error, Problem) else str(error)
-        return FAILED_NEEDS_HUMAN, say(language, "rests_on_no_measure", error=reason)
-    if functional_failure(run_dir, after["heads"]):
-        return FAILED_NEEDS_HUMAN, say(language, "rests_on_validated")
-    if after["heads"] != before["heads"]:
-        return FAILED_NEEDS_HUMAN, say(language, "rests_on_heads", before=", ".join(before["heads"] or []),
-                                       after=", ".join(after["heads"] or []))
-    changed = differences(before["tables"], after["tables"])
-    if changed:
-        return FAILED_NEEDS_HUMAN, "; ".join(told(entry, language) for entry in changed)
-    unread = not_compared(before["tables"], after["tables"])
-    rest = say(language, "rests_on_estimates", tables=", ".join(unread)) if unread else ""
-    return FAILED_UNCHANGED, say(language, "rests_on_same", tables=len(after["tables"]) - len(unread)) + rest
-
-
-def functional_failure(run_dir: str, heads: t.Sequence[str] | None) -> bool:
-    """Tell whether what failed is the application, on data that is rolled back and validated, and has not moved since.
-
-    Its checks were begun: that is done on nothing else.
-    """
-    after = read_json(os.path.join(run_dir, "after.json"))
-    begun = any(line["event"] == "begun" and line["step"] == "functional" for line in Journal(run_dir).lines())
-    return bool(begun and after and no_failure(after.get("results", [])) and after["heads"] == heads)
 
 
 def steps_of(journal: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
@@ -126,6 +79,7 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
     left = [each["reason"] for each in services["held"]]
     if services["left_stopped"]:
         left.append(say(language, "next_left_stopped", services=", ".join(services["left_stopped"])))
+    left += _migrates_again(plan, outcome, language)
     known_heads = (evidence["after"] or evidence["before"]).get("heads", plan.get("from_heads", []))
     after_heads = given.get("measured_heads") or known_heads
     return {
@@ -164,10 +118,19 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "losses": [],
         "next_steps": [*left, *(given.get("next_steps") or [
             say(language, "next_not_functional") if outcome == FAILED_NEEDS_HUMAN
-            and functional_failure(run_dir, given.get("measured_heads")) else _next_step(outcome, restore, language)])],
+            and validated(run_dir, given.get("measured_heads")) else _next_step(outcome, restore, language)])],
         "contacts": given.get("contacts", {}),
         "notifications": [],
     }
+
+
+def _migrates_again(plan: dict[str, t.Any], outcome: str, language: str) -> list[str]:
+    """Warn of what the project's files, as they are, would do to a database that was rolled back."""
+    ahead = [each for each in plan.get("images", [])[:1] if not set(each["heads"]) <= set(plan["to_heads"])]
+    if outcome not in ("rolled_back", "already_rolled_back"):
+        return []
+    return [say(language, "next_up_migrates", service=each["service"], heads=", ".join(each["heads"]),
+                to_heads=", ".join(plan["to_heads"])) for each in ahead]
 
 
 def _next_step(outcome: str, restore: str, language: str) -> str:

@@ -35,7 +35,7 @@ def _locale(server: dict[str, t.Any]) -> list[str]:
 def _inside(compose: dict[str, str]) -> list[str]:
     """Return what makes the client programs those of the database's container, found anew: a restart may change it."""
     filters = " ".join(f"--filter {shlex.quote(f'label=com.docker.compose.{key}={name}')}"
-                       for key, name in compose.items())
+                       for key, name in (*compose.items(), ("oneoff", "False")))
     return [f"container=$(docker ps --quiet {filters})",
             '[ -n "$container" ] || { echo "No container of the database is running: start it first" >&2; exit 1; }',
             'inside() { docker exec --interactive --env PGUSER --env PGPASSWORD "$container" "$@"; }',

@@ -30,6 +30,7 @@ from ._evidence import (
 )
 from ._ground import Ground
 from ._runner import Runtime
+from ._verdict import forget
 
 META = "run.json"
 REPORT = "report.json"
@@ -70,6 +71,7 @@ def begin(state: StateDirectory, ground: Ground, connection: t.Any, meta: dict[s
     os.makedirs(run_dir, mode=0o700, exist_ok=True)
     journal = Journal(run_dir)
     if again and cut_off:
+        forget(run_dir)
         journal.write("resumed", by=meta["operator"], cut_off=cut_off["at"], ended=ended)
         # One that was asked to end has said so itself.
         for step in journal.open_steps():
@@ -133,6 +135,15 @@ def last_report(state: StateDirectory, database: str) -> dict[str, t.Any] | None
         if report and report.get("database") == database:
             return t.cast("dict[str, t.Any]", report)
     return None
+
+
+def last_goal(state: StateDirectory, database: str) -> list[str]:
+    """Return the revisions the newest plan on a database was to leave recorded; none where there is no plan."""
+    for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
+        plan = None if name == "latest" else read_json(os.path.join(state.runs, name, "plan.json"))
+        if plan and plan.get("database") == database:
+            return sorted(plan["to_heads"])
+    return []
 
 
 def last_sign(run_dir: str) -> str | None:

@@ -13,17 +13,18 @@ import re
 import shlex
 import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ._compose import Project, environment_of
 from ._database import APPLICATION, backends
 from ._docker import PROJECT_LABEL, SERVICE_LABEL, Container
 from ._errors import Problem, Refusal
 from ._evidence import now, read_json, write_json
-from ._redact import environment_secrets
+from ._ground import project_from
+from ._redact import Redactor, environment_secrets
 
 EVIDENCE = "services.json"
-STOPPED = "stopped.json"
+WORKING_DIR_LABEL = "com.docker.compose.project.working_dir"
 # Nothing asks a container without a health check how it is: having run this long is what it can show.
 STEADY_S = 2.0
 # Started more often than this, a container that its restart policy brings back is not coming up.
@@ -31,8 +32,6 @@ STARTS = 4
 POLL_S = 0.3
 LOG_LINES = 20
 _SIZE = re.compile(r"([\d.]+)\s*([kKMGTP]?)(i?)B")
-# A one-shot container with one of these is started again by the engine.
-RERUNNING = ("always", "unless-stopped", "on-failure")
 
 
 def size_in_bytes(text: str) -> int | None:
@@ -88,7 +87,7 @@ class Services:
         before = (read_json(path) if path else None) or {}
         earlier = before.get("services") or {}
         memory = self.memory(among) if measured else {}
-        found = {"at": now(), **note, "services": {
+        found = {"at": now(), "project": self.project.name, **note, "services": {
             name: _entry(self.project.of_service(name, among), memory, earlier.get(name, {})) for name in names},
             "memory_bytes": {**by_service(memory, among), **(before.get("memory_bytes") or {})}}
         if path and not self.check_mode:
@@ -266,6 +265,48 @@ NOBODY = f"{APPLICATION}:nobody's name"
 def addresses_of(containers: t.Iterable[Container]) -> set[str]:
     """Return the addresses from which these containers reach the server."""
     return {address for each in containers for address in each.addresses.values()}
+
+
+def project_name_of(project: Project) -> str:
+    """Return a project's name: where its files cannot be read, as the containers made from its directory say."""
+    try:
+        return project.name
+    except Refusal:
+        home = os.path.realpath(project.layout.directory)
+        names = {each.labels.get(PROJECT_LABEL, "") for each in project.docker.containers(f"label={WORKING_DIR_LABEL}")
+                 if os.path.realpath(each.labels[WORKING_DIR_LABEL]) == home}
+        if len(names) != 1:
+            raise
+        return names.pop()
+
+
+def seen_project(params: t.Mapping[str, t.Any], redact: Redactor) -> Project | None:
+    """Return the project of a module's options to look at or to stop: for neither its files have to be whole."""
+    try:
+        project = project_from(params, redact)
+    except Refusal as refusal:
+        given = params["compose"]
+        there = {kind: [path for path in given[kind] if os.path.isfile(os.path.join(given["directory"], path))]
+                 for kind in ("files", "env_files")} if refusal.key == "compose_file_missing" else {}
+        # Without any of its files, what Compose finds there is another project.
+        if not there or (given["files"] and not there["files"] and not given["project"]):
+            raise
+        project = project_from({**params, "compose": {**given, **there}}, redact)
+    if project:
+        project.layout = replace(project.layout, project=project_name_of(project))
+    return project
+
+
+def order_path(state_dir: str | None, project: Project | None) -> str | None:
+    """Return where the record of an emergency stop of a project is."""
+    return os.path.join(state_dir, f"stopped-{project.name}.json") if state_dir and project else None
+
+
+def require_no_stop(path: str | None) -> None:
+    """Raise Refusal while an emergency stop is in force."""
+    order = stop_order(path)
+    if order:
+        raise Refusal("migrate_stop_order", at=order["at"], by=order.get("by") or "-", why=order.get("why") or "-")
 
 
 def stop_order(path: str | None) -> dict[str, t.Any] | None:

@@ -14,19 +14,24 @@ import io
 import os
 import posixpath
 import re
+import secrets
 import shlex
 import tarfile
 import tempfile
 import typing as t
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ._docker import RUN_LABEL, Docker
-from ._errors import Problem
+from ._compose_runtime import END_LABELLED
+from ._docker import RUN_LABEL, STEP_LABEL, Docker, guardian
 from ._runner import Program
 
-# As a command or a list of words, by Alembic's own API, and by Flask's wrapping of it.
-_MIGRATES = re.compile(r"\balembic\b[^\n;&|]*\bupgrade\b|\bcommand\.upgrade\s*\(|\bdb\b[\s\"',]+upgrade\b")
+# As a command or a list of words on one line or several, by Alembic's own API, and by Flask's wrapping of it.
+_MIGRATES = re.compile(r"""
+    \balembic\b[^\n;&|]*\bupgrade\b
+    | \balembic["'][ ]*,(?:(?:[ \t]*(?:\#[^\n]*)?\n)*[^\]\n,]*,)*(?:[ \t]*(?:\#[^\n]*)?\n)*[ \t]*["']upgrade["']
+    | \b(?:\w*alembic\w*|command)\.upgrade\s*\(
+    | \bdb\b[\s"',]+upgrade\b""", re.VERBOSE)
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 _SCRIPT = re.compile(r"[\w./-]*[\w-]\.(?:sh|bash|py)\b")
 # A script without an ending, called by its path at the beginning of a command.
@@ -84,26 +89,35 @@ class Look:
 
     docker: Docker
     holder: str
+    unread: list[str] = field(default_factory=list)
 
     def what_migrates(self, words: t.Sequence[str], directory: str) -> str:
-        """Return what runs a migration: the command line, or the path of a script; empty where nothing is seen to."""
+        """Return what runs a migration: the command line, or the path of a script; empty where nothing does.
+
+        A script that could not be looked into may: its path, with a question mark.
+        """
         if migrates(" ".join(words)):
             return " ".join(words)
         outer = self.read(named_files(words, directory or "/"))
         inner = self.read([path for text in outer.values() for path in named_in(text, directory or "/")])
-        return next((path for path, text in {**outer, **inner}.items() if migrates(text)), "")
+        return next((path for path, text in {**outer, **inner}.items() if migrates(text)),
+                    f"{self.unread[0]} ?" if self.unread else "")
 
     def read(self, paths: t.Iterable[str]) -> dict[str, str]:
         """Return the beginnings of these scripts; what is no text file, or is not there, is left out.
 
-        Each copy is cut off after that much: the path may be a directory that holds everything.
+        Each copy is cut off after that much: the path may be a directory that holds everything. What is too many, or
+        takes too long, is kept as ``unread``.
         """
-        wanted = list(dict.fromkeys(paths))[:MOST_FILES]
+        every = list(dict.fromkeys(paths))
+        wanted = every[:MOST_FILES]
+        self.unread += every[MOST_FILES:]
         if not wanted:
             return {}
         with tempfile.TemporaryDirectory() as directory:
-            self.docker.host.run(Program(["sh", "-c", _COPY, self.holder, *wanted], cwd=directory, timeout_s=30))
+            done = self.docker.host.run(Program(["sh", "-c", _COPY, self.holder, *wanted], cwd=directory, timeout_s=30))
             found = {path: _text_in(os.path.join(directory, str(number))) for number, path in enumerate(wanted, 1)}
+        self.unread += wanted if done.ended_by else []
         return {path: text for path, text in found.items() if text}
 
 
@@ -124,10 +138,10 @@ def holder_of(docker: Docker, image: str, mounts: t.Sequence[dict[str, t.Any]]) 
     """Yield a container of an image that is never started, with the files that will be mounted in it."""
     bound = [word for mount in mounts if mount.get("type") == "bind" and os.path.exists(mount["source"])
              for word in ("--volume", f"{mount['source']}:{mount['target']}:ro")]
-    made = docker.text("create", "--pull", "never", "--network", "none", "--label", f"{RUN_LABEL}=look", *bound,
-                       "--entrypoint", "", image, "true").strip()
-    try:
-        yield made
-    finally:
-        with suppress(Problem):
-            docker.call("rm", "--force", "--volumes", made)
+    own = f"{STEP_LABEL}={secrets.token_hex(8)}"
+    with guardian(END_LABELLED, f"label={own}"):
+        try:
+            yield docker.text("create", "--pull", "never", "--network", "none", "--label", f"{RUN_LABEL}=look",
+                              "--label", own, *bound, "--entrypoint", "", image, "true").strip()
+        finally:
+            docker.remove(docker.containers(f"label={own}"))

@@ -59,6 +59,11 @@ options:
       - How long to wait before asking again, in seconds.
     type: int
     default: 2
+  state_dir:
+    description:
+      - The state directory. While it holds an emergency stop of the Compose project, nothing is moved; it is looked up
+        before and during every attempt. By default nothing is looked up.
+    type: path
 seealso:
   - module: recyclic.rollback.alembic_info
 """
@@ -141,6 +146,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._migrate import perform, predict
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import require_held
+from ansible_collections.recyclic.rollback.plugins.module_utils._services import order_path, require_no_stop
 
 
 def migrate(module, redact):
@@ -164,12 +170,20 @@ def migrate(module, redact):
         require_same_place(sight, control, target, prefix_of(run_id))
         if module.check_mode:
             return result
-        require_held(params["run_dir"], params["run_token"])
+        order = order_path(params["state_dir"], ground.project)
+
+        def may_act():
+            require_no_stop(order)
+            require_held(params["run_dir"], params["run_token"])
+
+        # Somebody else's may have begun since the run did.
+        ground.runtime.require_idle()
+        may_act()
         with advisory_lock(control), Journal(params["run_dir"]).step(f"alembic_{direction}", acts=True) as step:
             step.facts["revision"] = revision
             try:
                 perform(move, environment, target, control, sight, limits, run_id, params["retries"],
-                        params["retry_delay"])
+                        params["retry_delay"], may_act)
             finally:
                 step.commands += [redact(line) for line in environment.commands]
                 step.facts.update(transcript=move.transcript, heads_before=move.before, heads_after=move.after,
@@ -198,6 +212,7 @@ def main():
         "expected_heads": {"type": "list", "elements": "str"},
         "retries": {"type": "int", "default": 3},
         "retry_delay": {"type": "int", "default": 2},
+        "state_dir": {"type": "path"},
     }, alembic=True, supports_check_mode=True)
 
 

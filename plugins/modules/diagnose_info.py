@@ -197,9 +197,10 @@ class Diagnosis:
         except Problem as problem:
             why = {"key": problem.key, "text": say(self.language, problem.key, **problem.facts),
                    "command": str(problem.facts.get("command", ""))}
-        except (DatabaseError, OSError) as error:
-            why = {"key": "part_not_read", "text": say(self.language, "part_not_read", error=str(error).strip()),
-                   "command": ""}
+        except (DatabaseError, OSError, ValueError, LookupError) as error:
+            # Of an answer that is not as expected, the text alone may be no more than a key.
+            said = str(error).strip() if isinstance(error, (DatabaseError, OSError)) else repr(error)
+            why = {"key": "part_not_read", "text": say(self.language, "part_not_read", error=said), "command": ""}
         self.scene.unavailable[name] = {key: self.redact(text) for key, text in why.items()}
         return None
 

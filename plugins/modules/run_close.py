@@ -12,7 +12,9 @@ description:
   - Judges how a run ended, writes C(report.json) and C(report.md) from the evidence in its directory, and gives the
     database's lock back.
   - A failure is called V(failed_unchanged) only when every table and the recorded revisions have been measured again
-    and are as before, or no step that acts was ever begun.
+    and are as before, or no step that acts was ever begun. M(recyclic.rollback.run_judge) does that before services are
+    started again; its verdict stands unless the recorded revisions have moved since.
+  - A rollback is called V(rolled_back) only when the recorded revisions, read once more, are those that were validated.
 author:
   - the recyclic.rollback maintainers (@recyclic)
 extends_documentation_fragment:
@@ -102,41 +104,36 @@ import json
 import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
-from ansible_collections.recyclic.rollback.plugins.module_utils._checks import take_evidence
-from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name
-from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
-    StateDirectory,
-    read_json,
-    run_id_of,
-    write_file,
-)
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import DatabaseError
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import FAILED_NEEDS_HUMAN, Problem
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json, write_file
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
-from ansible_collections.recyclic.rollback.plugins.module_utils._report import (
-    GOOD,
-    build,
-    judge_failure,
-    markdown,
-    summary,
-)
+from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
+from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD, build, markdown, summary
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META
+from ansible_collections.recyclic.rollback.plugins.module_utils._verdict import (
+    Verdict,
+    heads_now,
+    judge,
+    measure,
+    read_verdict,
+    still,
+)
 
 
 def close(module, redact):
     params = module.params
     run_dir, language = params["run_dir"], params["language"]
     told = dict(params["told"])
-    outcome = params["outcome"]
-    failure = params["failure"]
+    outcome, failure = params["outcome"], params["failure"]
     if failure:
         told["failure"] = redact(str(failure.get("msg", "")))
-        measured = {}
-
-        def measure_once():
-            measured.update(measure(params, ground_from(params, redact).target))
-            return measured
-
-        outcome, told["rests_on"] = judge_failure(run_dir or "", str(failure.get("outcome")), measure_once, language)
-        told["measured_heads"] = measured.get("heads")
+        verdict = final_verdict(params, redact, str(failure.get("outcome")))
+        outcome, told["rests_on"], told["measured_heads"] = verdict.outcome, verdict.rests_on, verdict.heads
+    elif outcome == "rolled_back" and run_dir:
+        undone = look_once_more(params, redact)
+        if undone:
+            outcome, told["failure"], told["rests_on"] = FAILED_NEEDS_HUMAN, redact(undone), redact(undone)
     report = build(run_dir or "", outcome, told, language)
     report["database"] = params["login_db"]
     place = f"{params['report_dir']}/{report['run_id']}/report.md" if params["report_dir"] else ""
@@ -152,12 +149,33 @@ def close(module, redact):
             "files": [{"name": name, "content": content} for name, content in files.items()]}
 
 
-def measure(params, target):
-    """The database as it is now, to be compared with the evidence from before."""
-    version = (read_json(os.path.join(params["run_dir"], "plan.json")) or {}).get("version_table") or {}
-    with target.open(session_name(run_id_of(params["run_dir"]), "judge"), autocommit=False) as connection:
-        return take_evidence(connection, [], params["fingerprint_max_bytes"], True,
-                             version.get("name", "alembic_version"), version.get("schema"))
+def final_verdict(params, redact, claimed):
+    """The verdict given while nothing wrote, if there is one and no recorded revision has moved since; else one now."""
+    run_dir, language = params["run_dir"] or "", params["language"]
+    kept = read_verdict(run_dir)
+    if kept and (claimed != FAILED_NEEDS_HUMAN or kept["outcome"] == FAILED_NEEDS_HUMAN):
+        try:
+            return still(Verdict(**kept), heads_now(run_dir, ground_from(params, redact).target), language)
+        except (Problem, DatabaseError):
+            return Verdict(**kept)
+    return judge(run_dir, claimed, lambda: measure(run_dir, ground_from(params, redact).target,
+                                                   params["fingerprint_max_bytes"]), language)
+
+
+def look_once_more(params, redact):
+    """Why a rollback that was validated is none any more, now that everything runs again; empty where it is."""
+    run_dir, language = params["run_dir"], params["language"]
+    after = read_json(os.path.join(run_dir, "after.json"))
+    if not after:
+        return ""
+    try:
+        heads = heads_now(run_dir, ground_from(params, redact).target)
+    except (Problem, DatabaseError) as error:
+        reason = say(language, error.key, **error.facts) if isinstance(error, Problem) else str(error).strip()
+        return say(language, "rests_on_no_measure", error=reason)
+    if heads == after["heads"]:
+        return ""
+    return say(language, "rests_on_heads", before=", ".join(after["heads"]), after=", ".join(heads) or "-")
 
 
 def main():

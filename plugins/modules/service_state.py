@@ -55,6 +55,8 @@ options:
     description:
       - Variables that fill the Compose files in when services are started, such as an image's tag. A service whose
         definition they change gets a new container. Secrets are masked as those of O(alembic_environment).
+      - They are made for a database that was rolled back, and left out on another - with O(state=restored) unless the
+        last of O(safe_heads) is what is recorded, with O(state=started) unless what the last plan was to leave is.
     type: dict
     default: {}
   evidence:
@@ -71,13 +73,14 @@ options:
   emergency:
     description:
       - With O(state=stopped), stop at once - containers of the migrations service at work and their sessions too,
-        whether the database answers or not. The record goes to O(stop_order).
+        whether the database answers or not, and whether the Compose files can be read or not. The record goes to
+        O(state_dir).
     type: bool
     default: false
-  stop_order:
+  state_dir:
     description:
-      - The file that says that an emergency stop is in force. While it is there O(state=restored) starts nothing;
-        O(state=started) removes it once everything is up.
+      - The state directory. Its file C(stopped-PROJECT.json) says that an emergency stop of this project is in force.
+        While it is there O(state=restored) starts nothing; O(state=started) removes it once all that ran before is up.
     type: path
   by:
     description:
@@ -126,6 +129,11 @@ held:
   type: list
   elements: dict
   returned: success
+not_up:
+  description: What ran before an emergency stop and is not up, so that the stop stays in force.
+  type: list
+  elements: str
+  returned: with O(state=started)
 sessions:
   description: Sessions of stopped containers that are still on the server; V(none) where it does not answer.
   type: list
@@ -152,7 +160,6 @@ lines:
   returned: success
 """
 
-import os
 import time
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run, version_spec
@@ -166,14 +173,15 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from, project_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
-from ansible_collections.recyclic.rollback.plugins.module_utils._resume import Resumption, restore
+from ansible_collections.recyclic.rollback.plugins.module_utils._resume import Resumption, goal_of, restore
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import require_held
 from ansible_collections.recyclic.rollback.plugins.module_utils._services import (
     NOBODY,
-    RERUNNING,
     Services,
     addresses_of,
     lift_stop_order,
+    order_path,
+    seen_project,
     sessions_left,
     stop_order,
 )
@@ -182,17 +190,17 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._services import
 def settle(module, redact):
     params, began = module.params, time.monotonic()
     result: dict = {"changed": False, "services": {}, "held": [], "executed_commands": [], "lines": []}
-    if params["runtime"] == "compose" or params["services"]:
+    if params["runtime"] == "compose" or params["services"] or params["emergency"]:
         work = {"stopped": stop, "started": start, "restored": resume}[params["state"]]
         result.update(work(module, redact))
     if params["emergency"]:
-        result["lines"].append(say(params["language"], "next_restart" if params["runtime"] == "compose"
-                                   else "services_need_compose"))
+        result["lines"].append(say(params["language"], "next_restart"))
     return {**result, "seconds": round(time.monotonic() - began, 3)}
 
 
 def services_of(module, redact):
-    project = project_from(module.params, redact)
+    find = seen_project if module.params["emergency"] else project_from
+    project = find(module.params, redact)
     if project is None:
         raise Refusal("services_need_compose")
     return Services(project, module.check_mode)
@@ -206,14 +214,22 @@ def stop(module, redact):
     require_held(params["run_dir"], params["run_token"])
     project.docker.require_engine()
     among = project.containers()
-    services.require(names, "rollback_quiesce", among)
-    # One that its restart policy brings back would migrate again behind the rollback.
-    at_work = [each for each in project.migrations_at_work(among)
-               if emergency or (not each.oneoff and each.restart_policy in RERUNNING)]
+    late = None
+    try:
+        services.require(names, "rollback_quiesce", among)
+    except Refusal as refusal:
+        if not emergency:
+            raise
+        # Whoever stops everything learns of a wrong name afterwards, and nothing of files nobody needs for it.
+        late = refusal if refusal.key == "service_unknown" else None
+    at_work = project.migrations_at_work(among) if emergency else []
     mine = [each for name in names for each in project.of_service(name, among)]
     before = services.states(names, among)
     note = {"by": params["by"], "why": params["why"]} if emergency else {}
-    place, unwritable = order_place(params) if emergency and not module.check_mode else (params["evidence"], None)
+    place = params["evidence"]
+    if emergency and not module.check_mode:
+        place, unwritable = order_place(params["state_dir"], project)
+        late = unwritable or late
     record = services.record(names, among, place, note, measured=not emergency)
     # What can be looked up before is, so that the outage begins with the stopping.
     ground = None if emergency or module.check_mode else reach(module, redact)
@@ -231,38 +247,34 @@ def stop(module, redact):
                        "after": "exited" if module.check_mode and running(before[name]) else after[name],
                        "memory_bytes": record["services"][name]["memory_bytes"]} for name in names}
         step.facts["services"] = told
-    if unwritable:
-        raise unwritable
+    if late:
+        raise late
     return tell_stopped(module, services, told, at_work, ended, sessions)
 
 
 def tell_stopped(module, services, told, at_work, ended, sessions):
     """The result of stopping."""
-    language, emergency = module.params["language"], module.params["emergency"]
-    held = [] if emergency else [
-        {"service": each.service, "by": each.name, "heads": None,
-         "reason": say(language, "migrations_held", name=each.name, policy=each.restart_policy)} for each in at_work]
+    language = module.params["language"]
     changed = [name for name, entry in told.items() if running(entry["before"])]
     lines = [say(language, "service_stopped", service=name, before=entry["before"],
                  memory=entry["memory_bytes"] or "-") if name in changed
              else say(language, "service_not_running", service=name, status=entry["before"])
              for name, entry in told.items()]
     ended = [*(each.name for each in at_work), *(f"pid {pid}" for pid in ended)]
-    lines += [say(language, "migration_ended_now", what=what) for what in ended if emergency]
+    lines += [say(language, "migration_ended_now", what=what) for what in ended]
     lines += [say(language, "session_left", pid=each["pid"], state=each["state"], seconds=each["seconds"])
               for each in sessions or []]
-    return {"changed": bool(changed or ended), "services": told, "held": held, "sessions": sessions, "ended": ended,
-            "executed_commands": services.commands, "lines": [*lines, *(each["reason"] for each in held)],
-            "diff": diff(told)}
+    return {"changed": bool(changed or ended), "services": told, "sessions": sessions, "ended": ended,
+            "executed_commands": services.commands, "lines": lines, "diff": diff(told)}
 
 
-def order_place(params):
+def order_place(state_dir, project):
     """Where the record of an emergency stop goes; a directory that cannot be had must not keep it from stopping."""
     try:
-        private_directory(os.path.dirname(params["stop_order"]))
+        private_directory(state_dir)
     except Refusal as refusal:
         return None, refusal
-    return params["stop_order"], None
+    return order_path(state_dir, project), None
 
 
 def running(state):
@@ -291,7 +303,9 @@ def look_at_server(params, ground, stopped, ended):
 
 def resumption(module, redact):
     environment = {str(key): str(text) for key, text in module.params["environment"].items()}
-    return Resumption(module.params, services_of(module, redact), redact, environment)
+    services = services_of(module, redact)
+    params = {**module.params, "stop_order": order_path(module.params["state_dir"], services.project)}
+    return Resumption(params, services, redact, environment, made_for=goal_of(params))
 
 
 def start(module, redact):
@@ -301,8 +315,22 @@ def start(module, redact):
     work.services.require(params["services"], "rollback_start_order", work.services.project.containers())
     with Journal(None if module.check_mode else params["run_dir"]).step("start") as step:
         result = follow(work, params["services"], step, lambda: work.bring_up(params["services"], {}))
-    lifted = not work.held and not module.check_mode and lift_stop_order(params["stop_order"])
-    return {**result, "changed": result["changed"] or lifted}
+    missing = not_up(work)
+    if missing:
+        result["lines"].append(say(params["language"], "stop_order_stays", services=", ".join(missing)))
+    lifted = not (work.held or missing or module.check_mode) and lift_stop_order(work.params["stop_order"])
+    return {**result, "not_up": missing, "changed": result["changed"] or lifted}
+
+
+def not_up(work):
+    """What ran before an emergency stop and is not up; in check mode, what nobody would start."""
+    order = stop_order(work.params["stop_order"]) or {"services": {}}
+    ran = [name for name, kept in order["services"].items() if kept["running"]]
+    project = work.services.project
+    among = project.containers()
+    up = {name for name in ran if project.of_service(name, among)
+          and all(each.well for each in project.of_service(name, among))}
+    return [name for name in ran if name not in up and not (work.services.check_mode and name in work.up)]
 
 
 def resume(module, redact):
@@ -310,7 +338,8 @@ def resume(module, redact):
     record = read_json(params["evidence"]) if params["evidence"] else None
     if not record:
         return {}
-    order = stop_order(params["stop_order"])
+    work = resumption(module, redact)
+    order = stop_order(work.params["stop_order"])
     names = list(record["services"])
     require_held(params["run_dir"], params["run_token"])
     with Journal(None if module.check_mode else params["run_dir"]).step("resume") as step:
@@ -319,7 +348,6 @@ def resume(module, redact):
                          why=order.get("why") or "-")
             step.facts.update(resumed=[], held=[], reason=reason)
             return {"lines": [reason]}
-        work = resumption(module, redact)
         return follow(work, names, step, lambda: restore(work, record))
 
 
@@ -358,11 +386,11 @@ def main():
         "evidence": {"type": "path"},
         "safe_heads": {"type": "list", "elements": "list", "default": []},
         "emergency": {"type": "bool", "default": False},
-        "stop_order": {"type": "path"},
+        "state_dir": {"type": "path"},
         "by": {"type": "str", "default": ""},
         "why": {"type": "str", "default": ""},
         **version_spec(),
-    }, alembic=True, supports_check_mode=True, required_if=[("emergency", True, ("stop_order",))])
+    }, alembic=True, supports_check_mode=True, required_if=[("emergency", True, ("state_dir",))])
 
 
 if __name__ == "__main__":

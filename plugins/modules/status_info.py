@@ -87,6 +87,20 @@ engine:
   description: C(up), or what keeps the project's containers from being seen; V(none) with O(runtime=host).
   type: str
   returned: success
+files:
+  description: What keeps the project's Compose files from being read; V(none) where they can be.
+  type: str
+  returned: success
+down:
+  description: Those of O(services) that do not run.
+  type: list
+  elements: str
+  returned: success
+unwell:
+  description: Those of O(services) that run and are not healthy, or not yet.
+  type: list
+  elements: str
+  returned: success
 services:
   description:
     - The project's services and those of O(services) - C(service), C(name), C(status), C(health), C(image), C(since).
@@ -131,13 +145,14 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._database import
 from ansible_collections.recyclic.rollback.plugins.module_utils._docker import RUN_LABEL
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import FAILED_NEEDS_HUMAN, Problem
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, owner_alive, read_json
-from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from, project_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import inspect_run, last_report
 from ansible_collections.recyclic.rollback.plugins.module_utils._services import (
     EVIDENCE,
-    STOPPED,
     left_as_stopped,
+    order_path,
+    seen_project,
     stop_order,
 )
 
@@ -145,7 +160,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._services import
 def status(module, redact):
     params, language = module.params, module.params["language"]
     state, database = StateDirectory(params["state_dir"]), params["login_db"]
-    found: dict = {"changed": False, "run": None, "sessions": [], "recorded_heads": None, "server": "up",
+    found: dict = {"changed": False, "run": None, "sessions": [], "recorded_heads": None, "server": "up", "files": None,
                    **look_at_project(params, redact, state)}
     # Without the server nobody can say whose lock it is but by the database's name.
     locks = [held for held in state.locks_held() if held["database"] == database]
@@ -158,6 +173,7 @@ def status(module, redact):
             found["recorded_heads"] = recorded_heads(connection, params["version_table"], params["version_schema"])
     except Problem as problem:
         found["server"] = redact(say(language, problem.key, **problem.facts))
+        found["files"] = found["server"] if problem.key in ("compose_config_broken", "compose_file_missing") else None
     found["run"] = run_under_way(state, locks[0], params["controller"]) if locks else None
     backup = newest_good(state.backups, database, server)
     found["backup"] = backup and {**{key: backup[key] for key in ("path", "finished_at", "heads")},
@@ -167,6 +183,8 @@ def status(module, redact):
     found["last_outcome"] = last_outcome(state, database)
     found["down"] = [each["service"] for each in found["services"]
                      if each["service"] in params["services"] and each["status"] != "running"]
+    found["unwell"] = [each["service"] for each in found["services"]
+                       if each["service"] in params["services"] and each["health"] not in ("", "healthy")]
     found["next"] = advise(found, language)
     found["lines"] = describe(found, language)
     return found
@@ -176,7 +194,7 @@ def look_at_project(params, redact, state):
     """The project's containers, as far as they can be seen."""
     seen: dict = {"engine": None, "services": [], "migrations": [], "stopped": []}
     try:
-        project = project_from(params, redact)
+        project = seen_project(params, redact)
         if project is None:
             return seen
         project.docker.require_engine()
@@ -194,17 +212,17 @@ def look_at_project(params, redact, state):
     seen["migrations"] = [{"name": each.name, "since": each.started_at, "command": f"docker stop {each.name}",
                            "run_id": each.labels.get(RUN_LABEL)}
                           for each in project.migrations_at_work(among)]
-    return {**seen, "engine": "up", "stopped": stopped_by_us(state, among)}
+    return {**seen, "engine": "up", "stopped": stopped_by_us(state, project, among)}
 
 
-def stopped_by_us(state, among):
-    """What an emergency stop, or the last run that stopped services, stopped and nobody started since."""
-    order = stop_order(os.path.join(state.path, STOPPED))
+def stopped_by_us(state, project, among):
+    """What an emergency stop, or the last run that stopped any of the project, stopped and nobody started since."""
+    order = stop_order(order_path(state.path, project))
     found = [{"run_id": None, "services": left_as_stopped(order, among),
               **{key: order.get(key) or "-" for key in ("by", "at", "why")}}] if order else []
     for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
         record = None if name == "latest" else read_json(os.path.join(state.runs, name, EVIDENCE))
-        if record:
+        if record and record["project"] == project.name:
             left = left_as_stopped(record, among)
             return [*found, {"run_id": name, "services": left}] if left else found
     return found
@@ -261,13 +279,14 @@ def last_outcome(state, database):
 def advise(found, language):
     """The next command, by the most urgent of what was found."""
     mine = found["run"]["run_id"] if found["run"] else None
+    unwell = found["unwell"] and say(language, "next_unwell", services=", ".join(dict.fromkeys(found["unwell"])))
     if any(each["run_id"] is None or each["run_id"] != mine for each in found["migrations"]):
         return say(language, "next_migration_at_work")
-    if found["engine"] not in (None, "up"):
-        return say(language, "next_engine", error=found["engine"])
+    if found["files"] or found["engine"] not in (None, "up"):
+        return say(language, "next_engine", error=found["files"] or found["engine"])
     if found["server"] != "up":
         # Of a project, the database is one of the services that are started in order.
-        return say(language, "next_restart" if found["down"] else "next_server")
+        return say(language, "next_restart") if found["down"] else unwell or say(language, "next_server")
     if found["run"] and found["run"]["alive"] is False:
         return say(language, "next_cut_off", playbook=found["run"]["playbook"])
     if found["run"] and found["run"]["alive"] is None:
@@ -278,7 +297,7 @@ def advise(found, language):
         return say(language, "next_failed_needs_human", restore=found["last_outcome"]["restore"])
     if found["down"] or found["stopped"]:
         return say(language, "next_restart")
-    return say(language, "next_nothing")
+    return unwell or say(language, "next_nothing")
 
 
 def main():

@@ -52,6 +52,8 @@ def test_the_production_inventory_rolls_back_as_it_stands(up: Any, tmp_path: Pat
         "validation-script": "pass", "database-errors": "pass", "api-memory": "pass"}
     assert report["services"] == {"stopped": ["api"], "resumed": ["api"], "held": [], "left_stopped": []}
     assert 0 < report["outage_s"] < report["duration_s"]
+    # What a plain `up` would do is said: the files still name the newer release.
+    assert any("docker compose up" in step and "m3npr1c3dr0p" in step for step in report["next_steps"])
     # The API is another container, on the release that fits; nothing else was touched, and no one-shot one is left.
     after = containers(site)
     assert {name for name in before if before[name] != after.get(name)} == {"api"} and set(after) == set(before)

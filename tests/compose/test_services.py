@@ -66,6 +66,7 @@ class Site:
 
     def __init__(self, one: Stack, home: Path) -> None:
         self.stack, self.home, self.state = one, home, home / "state"
+        self.order = self.state / f"stopped-{one.project}.json"
         (one.directory / "override.yml").write_text(OVERRIDE)
         for name, text in (("entry", ENTRY), ("prepare.sh", PREPARE)):
             (one.directory / name).write_text(text)
@@ -91,8 +92,11 @@ class Site:
         return answer
 
     def status(self, process: dict[str, str] | None = None, **options: Any) -> dict[str, Any]:
-        return self.ask("status_info", process, state_dir=str(self.state), controller=controller(),
-                        services=["postgres", "redis", "api"], **options)
+        return self.ask("status_info", process, controller=controller(), services=["postgres", "redis", "api"],
+                        **{"state_dir": str(self.state), **options})
+
+    def migrate(self, revision: str) -> dict[str, Any]:
+        return self.ask("alembic_migrate", direction="downgrade", revision=revision, state_dir=str(self.state))
 
     def compose(self, *words: str) -> None:
         self.stack.compose("-f", str(self.stack.directory / "override.yml"), *words)
@@ -167,7 +171,7 @@ def as_found(site: Site) -> Iterator[None]:
         subprocess.run(["docker", "rm", "--force", *extra], check=True, capture_output=True)
     wanted = [one["id"] for name, one in site.containers().items() if name in ("postgres", "redis", "api")]
     subprocess.run(["docker", "start", *wanted], check=True, capture_output=True)
-    (site.state / "stopped.json").unlink(missing_ok=True)
+    site.order.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -231,6 +235,8 @@ def test_names_and_runtimes_that_have_no_such_service(site: Site, evidence: str)
     assert site.ask("service_state", state="stopped", services=["api"], runtime="host")["problem"] == (
         "services_need_compose")
     assert not site.ask("service_state", state="stopped", runtime="host")["changed"]
+    emergency = site.ask("service_state", state="stopped", runtime="host", emergency=True, state_dir=str(site.state))
+    assert emergency["problem"] == "services_need_compose" and "nothing was stopped" in emergency["msg"]
 
 
 def test_nothing_is_started_on_a_database_neither_as_before_nor_as_asked(site: Site, evidence: str) -> None:
@@ -296,14 +302,35 @@ def test_a_rollback_undone_by_what_was_started_is_noticed(site: Site, evidence: 
     assert site.heads() == [MIGRATION]
 
 
-def test_a_migrations_container_that_comes_back_by_itself_is_stopped_and_named(site: Site, evidence: str) -> None:
+def test_nothing_is_migrated_while_a_migrations_container_comes_back_by_itself(site: Site) -> None:
     site.compose("up", "-d", "--no-deps", "api-migrations")
-    stopped = site.module("stopped", "api", evidence=evidence)
-    assert [each["service"] for each in stopped["held"]] == ["api-migrations"] and "always" in stopped["lines"][-1]
-    site.module("restored", evidence=evidence)
-    time.sleep(1.5)
-    assert site.containers()["api-migrations"]["status"] == "exited"
-    assert list(kept(evidence)) == ["api"]
+    try:
+        refused = site.migrate(PARENT)
+    finally:
+        subprocess.run(["docker", "stop", site.containers()["api-migrations"]["id"]], check=True, capture_output=True)
+    assert refused["problem"] == "migration_container_at_work" and "docker stop" in refused["msg"], refused
+    assert site.heads() == [MIGRATION]
+    # Its own one-shot containers are none of somebody else's.
+    assert site.migrate(PARENT)["heads_after"] == [PARENT]
+    site.move("upgrade", MIGRATION)
+
+
+def test_a_look_that_is_killed_leaves_no_container(site: Site) -> None:
+    def left() -> str:
+        return subprocess.check_output(["docker", "ps", "-aq", "--filter", "label=recyclic.rollback.run=look"],
+                                       text=True)
+
+    utils = MODULES.replace("modules", "module_utils")
+    script = (f"import time\nfrom {utils}_docker import Docker\nfrom {utils}_redact import Redactor\n"
+              f"from {utils}_undo_guard import holder_of\n"
+              "with holder_of(Docker(Redactor()), 'recyclic-demo:chain', []):\n    time.sleep(60)\n")
+    process = subprocess.Popen([sys.executable, "-c", script], env=clean_environment())
+    try:
+        wait_for(left, "the container is made")
+    finally:
+        process.kill()
+        process.wait()
+    wait_for(lambda: not left(), "the container is gone")
 
 
 def test_emergency_stop_ends_a_migration_and_nothing_starts_before_restart(site: Site, evidence: str) -> None:
@@ -340,12 +367,15 @@ def test_emergency_stop_ends_a_migration_and_nothing_starts_before_restart(site:
     assert site.heads() == [MIGRATION]
     found = site.containers()
     assert found["api"]["status"] == "exited" and not [name for name in found if "-run-" in name]
-    order = json.loads((site.state / "stopped.json").read_text())
+    order = json.loads(site.order.read_text())
     assert (order["by"], order["why"]) == ("alice", "it is slow") and order["services"]["api"]["running"]
+    assert order["project"] == site.stack.project
     assert "restart.yml" in output and "Ended at once, a migration at work" in output
 
     # The run that was under way comes to its end, and leaves them stopped.
-    left = site.module("restored", evidence=evidence, stop_order=str(site.state / "stopped.json"))
+    refused = site.migrate(PARENT)
+    assert refused["problem"] == "migrate_stop_order" and "alice" in refused["msg"] and site.heads() == [MIGRATION]
+    left = site.module("restored", evidence=evidence, state_dir=str(site.state))
     assert not left["changed"] and "alice" in left["lines"][0] and "restart.yml" in left["lines"][0]
     seen = site.status()
     assert seen["stopped"][0]["services"] == ["api"] and "restart.yml" in seen["next"]
@@ -354,11 +384,14 @@ def test_emergency_stop_ends_a_migration_and_nothing_starts_before_restart(site:
     down = site.status()
     assert down["server"] != "up" and "restart.yml" in down["next"], down["next"]
     with untouched(site, "postgres", "redis", "api"):
-        status, output = site.play("restart")
+        part = site.module("started", "postgres", "redis", state_dir=str(site.state))
+        assert part["not_up"] == ["api"] and "rollback_start_order" in part["lines"][-1] and site.order.exists()
+        # What is stopped around a rollback is started with the others, though nobody put it in the order.
+        status, output = site.play("restart", rollback_start_order=["postgres", "redis"])
     assert status == 0, output
     starts = {name: one["started"] for name, one in site.containers().items()}
     assert starts["postgres"] < starts["redis"] < starts["api"]
-    assert site.get("/health") == 200 and not (site.state / "stopped.json").exists()
+    assert site.get("/health") == 200 and not site.order.exists()
     assert site.status()["stopped"] == [] and site.status()["down"] == []
 
 
@@ -366,13 +399,23 @@ def test_emergency_stop_with_the_database_down(site: Site, tmp_path: Path) -> No
     site.stack.compose("stop", "postgres")
     with untouched(site, "api"):
         # Where its record cannot be written, it stops all the same, and says so.
-        failed = site.module("stopped", "api", emergency=True, stop_order="/tmp/stopped.json")
+        failed = site.module("stopped", "api", emergency=True, state_dir="/tmp")
         assert failed["problem"] == "directory_not_ours" and site.containers()["api"]["status"] == "exited"
         subprocess.run(["docker", "start", site.containers()["api"]["id"]], check=True, capture_output=True)
-        # Hardly begun, it does not hear yet that it is asked to stop.
-        stopped = site.module("stopped", "api", timeout=3, emergency=True,
-                              stop_order=str(tmp_path / "state" / "stopped.json"))
+        # Hardly begun, it does not hear yet that it is asked to stop. Its project is known without its files.
+        broken = site.stack.directory / "broken.yml"
+        broken.write_text("services: [")
+        unnamed = {"directory": str(site.stack.directory), "files": ["compose.yml", "broken.yml"]}
+        stopped = site.module("stopped", "api", "worker", timeout=3, emergency=True, compose=unnamed,
+                              state_dir=str(tmp_path / "state"))
     assert stopped["services"]["api"]["after"] == "exited" and stopped["sessions"] is None
+    assert (tmp_path / "state" / site.order.name).exists()
+    seen = site.status(compose=unnamed, state_dir=str(tmp_path / "state"))
+    broken.unlink()
+    assert seen["stopped"][0]["services"] == ["api"] and {"postgres", "api"} <= set(seen["down"])
+    assert "Compose cannot read" in seen["next"] and seen["files"] in seen["next"]
+    gone = site.status(compose=unnamed)
+    assert gone["engine"] == "up" and "api" in gone["down"] and "broken.yml" in gone["next"]
 
 
 def test_status_with_a_stopped_service_and_with_a_broken_engine(site: Site, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def options(database: Database, backups: Path, **more: Any) -> dict[str, Any]:
 def take(database: Database, backups: Path, **more: Any) -> dict[str, Any]:
     """Take a backup, which has to succeed; returns its manifest."""
     taken = run_module("pg_backup", **options(database, backups, **more))
-    assert taken["changed"] is True, taken
+    assert taken.get("changed") is True, taken
     manifest: dict[str, Any] = taken["backup"]
     return manifest
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils import _compose,
 from ansible_collections.recyclic.rollback.plugins.module_utils._compose import Layout, Project, address_of, layout_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._docker import Container, container_of
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
+from ansible_collections.recyclic.rollback.plugins.module_utils._runner import Finished
 
 
 def entry(name: str = "shop-postgres-1", service: str = "postgres", state: dict[str, Any] | None = None,
@@ -87,12 +89,51 @@ def test_the_database_is_one_container_that_is_well() -> None:
     # One that is there is started, one that is not is made; neither with what it depends on.
     assert "start postgres" in _down([container(state={"Status": "exited"}), *others])
     assert "up -d --no-deps postgres" in _down(others)
+    # One that is paused cannot be started, and one that keeps restarting is no better for it.
+    assert _down([container(state={"Status": "paused"})]).endswith(" unpause postgres")
+    assert _down([container(state={"Status": "restarting"})]) == "docker logs --tail 50 shop-postgres-1"
 
 
 def _down(among: list[Container]) -> str:
     with pytest.raises(Refusal) as refusal:
         project().database(among)
     return str(refusal.value.facts["command"])
+
+
+@pytest.mark.parametrize("policy", ["always", "build", "daily", "weekly", "every_12h", "missing", "never", None])
+def test_an_image_that_would_not_stay_is_refused_by_name(policy: str | None) -> None:
+    found = project({"api": {"image": "shop:1", "pull_policy": policy}})
+    found.docker = SimpleNamespace(image=lambda reference: {"Id": reference})  # type: ignore[assignment]
+    if policy in ("missing", "never", None):
+        assert found.require_image("api") == {"Id": "shop:1"}
+        return
+    with pytest.raises(Refusal) as refusal:
+        found.require_image("api")
+    assert refusal.value.key == "image_would_change"
+    assert refusal.value.facts == {"service": "api", "policy": policy, "image": "shop:1"}
+    # A diagnosis only looks at it.
+    assert found.local_image("api") == {"Id": "shop:1"}
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_a_service_is_started_on_the_image_that_is_here(supported: bool) -> None:
+    """By an option where Compose has it; otherwise files that would get another are refused."""
+    said: list[tuple[str, ...]] = []
+
+    def call(*words: str, **_options: Any) -> Finished:
+        said.append(words)
+        return Finished(0, "      --pull string   Pull image" if supported and "--help" in words else "", "", 0.1)
+
+    found = project({"api": {"pull_policy": "always"}})
+    found.call = call  # type: ignore[method-assign]
+    found.configured = lambda *_rest: found.config  # type: ignore[method-assign]
+    if supported:
+        found.start("api")
+        assert said[-1][-3:] == ("--pull", "never", "api") and "--quiet-pull" in said[-1]
+    else:
+        with pytest.raises(Refusal) as refusal:
+            found.start("api")
+        assert refusal.value.key == "image_would_change" and [words[1] for words in said] == ["--help"]
 
 
 def test_a_service_the_files_do_not_have_is_named_with_those_they_have() -> None:

@@ -21,7 +21,6 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._causes import S
 from ansible_collections.recyclic.rollback.plugins.module_utils._diagnose import (
     blocking,
     history_facts,
-    in_bytes,
     moment,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._diagnose_logs import (
@@ -189,13 +188,6 @@ def test_the_last_lines_of_a_container_are_those_it_ended_with(docker: Callable[
 
 
 # What is concluded from numbers
-
-
-@pytest.mark.parametrize(("text", "expected"), [
-    ("0B", 0), ("12.5MiB", 13107200), ("1GiB", 1 << 30), ("3kB", 3000), ("2KiB", 2048), ("", None), ("-- / --", None),
-])
-def test_a_size_as_docker_writes_it_is_read_in_bytes(text: str, expected: int | None) -> None:
-    assert in_bytes(text) == expected
 
 
 def session(pid: int, *blocked_by: int, **more: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.recyclic.rollback.plugins.module_utils import _functional_http as http_checks
+from ansible_collections.recyclic.rollback.plugins.module_utils import _verdict
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import Journal, write_json
 from ansible_collections.recyclic.rollback.plugins.module_utils._functional import (
@@ -33,7 +34,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._functional impo
 from ansible_collections.recyclic.rollback.plugins.module_utils._functional_http import Answer, Probe, ask, judge, watch
 from ansible_collections.recyclic.rollback.plugins.module_utils._functional_services import _whole, memory
 from ansible_collections.recyclic.rollback.plugins.module_utils._redact import Redactor
-from ansible_collections.recyclic.rollback.plugins.module_utils._report import build, judge_failure
+from ansible_collections.recyclic.rollback.plugins.module_utils._report import build
 
 SERVICE = {"service": "api"}
 PLAIN = Redactor()
@@ -322,7 +323,8 @@ def functional_run(place: Path, passed: bool = True, heads: tuple[str, ...] = ("
 
 def test_a_functional_failure_says_that_the_data_is_right_and_stays(tmp_path: Path) -> None:
     run = functional_run(tmp_path)
-    outcome, rests_on = judge_failure(run, "None", lambda: {"heads": ["g1"], "tables": {}})
+    verdict = _verdict.judge(run, "None", lambda: {"heads": ["g1"], "tables": {}})
+    outcome, rests_on = verdict.outcome, verdict.rests_on
     assert outcome == "failed_needs_human"
     assert "rolled back and validated" in rests_on
     assert "users may have written since" in rests_on
@@ -336,7 +338,8 @@ def test_a_functional_failure_says_that_the_data_is_right_and_stays(tmp_path: Pa
 @pytest.mark.parametrize(("passed", "now"), [(False, ["g1"]), (True, ["k1", "x2"])])
 def test_data_that_is_not_right_is_not_called_so(passed: bool, now: list[str], tmp_path: Path) -> None:
     run = functional_run(tmp_path, passed)
-    outcome, rests_on = judge_failure(run, "None", lambda: {"heads": now, "tables": {}})
+    verdict = _verdict.judge(run, "None", lambda: {"heads": now, "tables": {}})
+    outcome, rests_on = verdict.outcome, verdict.rests_on
     assert outcome == "failed_needs_human"
     assert "recorded revisions" in rests_on
     report = build(run, outcome, {"measured_heads": now}, "en")

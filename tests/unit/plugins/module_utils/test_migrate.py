@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from ansible_collections.recyclic.rollback.plugins.module_utils import _migrate
 from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import Environment, Sight
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import Limits
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._migrate import (
     Move,
     _gave_up_waiting,
     _what_went_wrong,
+    perform,
     predict,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._redact import Redactor
@@ -105,3 +110,34 @@ def test_who_holds_the_lock_is_named() -> None:
 ])
 def test_only_a_lock_never_had_is_asked_for_again(after: list[str], done: Finished, waited: bool) -> None:
     assert _gave_up_waiting(done, move(after)) is waited
+
+
+@pytest.mark.parametrize(("asked_until", "attempts", "watched"), [
+    (0, 0, []), (1, 1, ["forbidden"]), (2, 1, [None]), (3, 1, [None]), (4, 2, [None, "forbidden"]),
+])
+def test_what_forbids_it_is_heard_at_every_moment(monkeypatch: pytest.MonkeyPatch, asked_until: int, attempts: int,
+                                                  watched: list[str | None]) -> None:
+    """Before an attempt, during it, after it, and in the pause before the next."""
+    asked, seen = [], []
+
+    class Stubborn:
+        runtime, redact = HostRuntime(), Redactor()
+
+        def move(self, *given: Any) -> Finished:
+            seen.append(given[-1]())
+            return Finished(1, "", LOCKED, 1.0)
+
+    def may_act() -> None:
+        asked.append(1)
+        if len(asked) > asked_until:
+            raise Refusal("migrate_stop_order", by="alice", at="-", why="-")
+
+    monkeypatch.setattr(_migrate, "end_backends", lambda *_given: [])
+    monkeypatch.setattr(_migrate, "backends", lambda *_given: [])
+    stubborn: Any = Stubborn()
+    standing: Any = SimpleNamespace(heads_now=lambda _control: ["b1"])
+    target: Any = SimpleNamespace(surely=lambda *_given: nullcontext())
+    with pytest.raises(Refusal) as refused:
+        perform(Move("downgrade", "a1", ["b1"], ["a1"], ["b1"]), stubborn, target, None, standing, Limits(1, 1), None,
+                3, 0, may_act)
+    assert (refused.value.key, len(seen), seen) == ("migrate_stop_order", attempts, watched)

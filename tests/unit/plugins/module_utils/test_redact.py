@@ -12,8 +12,10 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._redact import (
     MASK,
     Redactor,
     environment_secrets,
+    last_words,
     url_passwords,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._runner import Finished
 
 
 @pytest.mark.parametrize(("text", "shown"), [
@@ -91,6 +93,21 @@ def test_an_empty_secret_masks_nothing() -> None:
     ({"PWD": "/app/history", "DB_PWD": "/app/history"}, {"/app/history"}), ({"PWD": "/app/history"}, set()),
     ({"PASSWORD_MIN": 1, "TOKEN": "abc"}, set()),  # too short to be hidden, and it would mask half the report
     ({"DATABASE_URL": "postgresql://h/d"}, set()),
+    # By the words of a name, at their beginning or end.
+    *(({name: "hush-hush"}, {"hush-hush"}) for name in (
+        "PGPASSWORD", "POSTGRES_PASSWORD", "APIKEY", "ACCESS_TOKEN", "DB_PW", "DB_PASS", "PASSWORD1", "AWS_SECRET_KEYS",
+        "X-Api-Key", "Authorization", "tokenValue", "VAULT_SECRET_ID", "DB_PASSPHRASE", "SECRETKEYBASE", "REDIS_AUTH")),
+    *(({name: "hush-hush"}, set()) for name in (
+        "PASSENGER_APP", "AUTHOR", "KEYBOARD", "TOKENIZERS", "JWT_SECRET_ALGORITHM", "POSTGRES_HOST_AUTH_METHOD",
+        "API_KEY_HEADER", "AWS_ACCESS_KEY_ID", "AUTH_ENV", "PASSWORD_LENGTH")),
+    # A number is a secret where it is a password, and long.
+    ({"ACCESS_TOKEN_EXPIRE_MINUTES": 1440, "AUTH_TTL": "86400000", "PASSWORD_MAX": "1000000"}, set()),
+    ({"MAX_TOKENS": "1000000", "PASSWORD_PIN": "2026"}, set()),
+    ({"DB_PASSWORD": "482913", "PGPASSWORD": 20260301}, {"482913", "20260301"}),
+    # A path would be masked in every path below it; what is no path stays a secret.
+    ({"POSTGRES_PASSWORD_FILE": "/run/secrets/db", "SECRETS_DIR": "/var/lib/recyclic-rollback"}, set()),
+    ({"TOKEN_FILE": "hush-hush"}, {"hush-hush"}),
+    ({"AUTH_ENV": "postgresql://u:hush@h/d"}, {"postgresql://u:hush@h/d", "hush"}),
 ])
 def test_the_secrets_of_an_environment(environment: dict[str, object], secrets: set[str]) -> None:
     assert environment_secrets(environment) == secrets
@@ -98,6 +115,25 @@ def test_the_secrets_of_an_environment(environment: dict[str, object], secrets: 
 
 def test_the_password_of_a_url_is_known_as_written_and_decoded() -> None:
     assert url_passwords("postgresql://u:a%2Bb+c@h/d") == {"a%2Bb+c", "a+b+c", "a+b c"}
+
+
+@pytest.mark.parametrize("secret", ["hush-hush-hush", "postgresql://u:hush@hush-hush@h/d"])
+def test_the_last_words_of_a_program_hold_no_end_of_a_secret(secret: str) -> None:
+    """Wherever the cut falls: a secret that was cut in two would not be known for one."""
+    redact = Redactor({secret} if "://" not in secret else ())
+    for rest in range(1500 - len(secret), 1500):
+        said = last_words(Finished(1, "", secret + " " + "x" * rest, 1.0), redact)
+        assert len(said) <= 1500 and "hush" not in said
+    assert last_words(Finished(-9, "said", "", 1.0, "timeout"), redact) == "[timeout] said"
+
+
+def test_a_run_is_still_called_by_its_name() -> None:
+    """What an environment says in numbers and paths is masked in no name of a run and in none of its files."""
+    redact = Redactor()
+    redact.learn(environment_secrets({"ACCESS_TOKEN_EXPIRE_MINUTES": "144005", "SECRET_YEAR": "2026", "DB_PW": "2026",
+                                      "SECRETS_PATH": "/var/lib/recyclic-rollback"}))
+    path = "/var/lib/recyclic-rollback/runs/20260301T144005Z-ab12cd/report.json"
+    assert redact(path) == path
 
 
 def test_what_is_learnt_later_is_masked_but_for_what_is_public() -> None:

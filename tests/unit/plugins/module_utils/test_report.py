@@ -16,12 +16,12 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._messages import
 from ansible_collections.recyclic.rollback.plugins.module_utils._report import (
     GOOD,
     build,
-    judge_failure,
     markdown,
     outage,
     steps_of,
     summary,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._verdict import judge
 
 RUN = "20260301T031500Z-a1b2c3"
 MIGRATION, PARENT = "k1l2m3n4o5p6", "g1h2i3j4k5l6"
@@ -31,6 +31,11 @@ CONTRACT = {"run_id", "outcome", "route", "routes_tried", "database", "from_head
 BAD = ["refused", "failed_unchanged", "failed_needs_human", "not_valid"]
 TABLES = {"public.users": {"rows": 3, "exact": True, "fingerprint": "1", "bytes": 8192},
           "public.categories": {"rows": 14, "exact": True, "fingerprint": "2", "bytes": 8192}}
+
+
+def judged(*arguments: Any) -> tuple[str, str]:
+    verdict = judge(*arguments)
+    return verdict.outcome, verdict.rests_on
 
 
 def evidence(heads: list[str], tables: dict[str, Any] | None = None, **other: Any) -> dict[str, Any]:
@@ -230,13 +235,13 @@ def never() -> dict[str, Any]:
     ("rolled_back", "failed_unchanged"),
 ])
 def test_where_nothing_acted_nothing_was_changed(run: Path, claimed: str, outcome: str) -> None:
-    assert judge_failure(str(run), claimed, never) == (outcome, "nothing that changes data was started")
-    assert judge_failure("", claimed, never)[0] == outcome
+    assert judged(str(run), claimed, never) == (outcome, "nothing that changes data was started")
+    assert judged("", claimed, never)[0] == outcome
 
 
 def test_what_is_still_at_work_is_not_called_unchanged(run: Path) -> None:
-    assert judge_failure(str(run), "failed_needs_human", never)[0] == "failed_needs_human"
-    assert judge_failure("", "failed_needs_human", never)[0] == "failed_needs_human"
+    assert judged(str(run), "failed_needs_human", never)[0] == "failed_needs_human"
+    assert judged("", "failed_needs_human", never)[0] == "failed_needs_human"
 
 
 CHANGED = {**TABLES, "public.users": {**TABLES["public.users"], "rows": 2}}
@@ -255,7 +260,7 @@ EDITED = {**TABLES, "public.users": {**TABLES["public.users"], "fingerprint": "9
 def test_where_something_acted_the_database_itself_is_asked(run: Path, after: dict[str, Any], outcome: str, said: str,
                                                             claimed: str) -> None:
     act(run, Problem("migration_failed"))
-    found, rests_on = judge_failure(str(run), claimed, lambda: after)
+    found, rests_on = judged(str(run), claimed, lambda: after)
     assert found == outcome
     assert said in rests_on
 
@@ -266,7 +271,7 @@ def test_a_database_that_cannot_be_measured_is_not_called_unchanged(run: Path) -
     def unreachable() -> dict[str, Any]:
         raise Refusal("server_unreachable", place="db:5432", database="recyclic", error="connection refused")
 
-    outcome, rests_on = judge_failure(str(run), "refused", unreachable)
+    outcome, rests_on = judged(str(run), "refused", unreachable)
     assert outcome == "failed_needs_human"
     assert "connection refused" in rests_on, "why it could not be measured is told"
 
@@ -274,22 +279,22 @@ def test_a_database_that_cannot_be_measured_is_not_called_unchanged(run: Path) -
 def test_without_evidence_from_before_nothing_is_called_unchanged(run: Path) -> None:
     act(run, Problem("migration_failed"))
     (run / "before.json").unlink()
-    assert judge_failure(str(run), "None", never)[0] == "failed_needs_human"
+    assert judged(str(run), "None", never)[0] == "failed_needs_human"
 
 
 def test_an_estimated_table_is_not_counted_among_those_proved_as_before(run: Path) -> None:
     act(run, Problem("migration_failed"))
     tables = {**TABLES, "public.huge": {"rows": 10**9, "exact": False, "fingerprint": None, "bytes": 10**12}}
     write_json(str(run / "before.json"), evidence([MIGRATION], tables))
-    outcome, rests_on = judge_failure(str(run), "None", lambda: evidence([MIGRATION], tables))
+    outcome, rests_on = judged(str(run), "None", lambda: evidence([MIGRATION], tables))
     assert outcome == "failed_unchanged"
     assert "2 tables are as before" in rests_on and "public.huge" in rests_on
 
 
 def test_what_an_outcome_rests_on_is_told_in_the_operators_language(run: Path) -> None:
-    assert judge_failure(str(run), "refused", never, "fr")[1] == MESSAGES["rests_on_nothing_begun"][1]
+    assert judged(str(run), "refused", never, "fr")[1] == MESSAGES["rests_on_nothing_begun"][1]
     act(run, Problem("migration_failed"))
-    assert "lignes sont devenues 2" in judge_failure(
+    assert "lignes sont devenues 2" in judged(
         str(run), "None", lambda: evidence([MIGRATION], CHANGED), "fr")[1]
 
 

@@ -171,7 +171,8 @@ def test_in_a_compose_project_the_programs_are_those_of_the_database_s_container
     assert "172.30.0.2" not in text and "s3cret" not in text
     ran = follow(tmp_path, text, docker=True)
     assert ran[0] == ["docker", "ps", "--quiet", "--filter", "label=com.docker.compose.project=a shop", "--filter",
-                      "label=com.docker.compose.service=postgres", ""]
+                      "label=com.docker.compose.service=postgres", "--filter",
+                      "label=com.docker.compose.oneoff=False", ""]
     inside = [command for command in ran if command[:2] == ["docker", "exec"]]
     assert all(command[2:8] == ["--interactive", "--env", "PGUSER", "--env", "PGPASSWORD", "14"] for command in inside)
     assert [command[8] for command in inside] == ["createdb", "pg_restore", *["psql"] * 6]

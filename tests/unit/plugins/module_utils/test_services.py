@@ -5,15 +5,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ansible_collections.recyclic.rollback.plugins.module_utils import _report, _services
+from ansible_collections.recyclic.rollback.plugins.module_utils import _report, _services, _undo_guard
 from ansible_collections.recyclic.rollback.plugins.module_utils._docker import Container, container_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import write_json
 from ansible_collections.recyclic.rollback.plugins.module_utils._resume import planned_heads
-from ansible_collections.recyclic.rollback.plugins.module_utils._undo_guard import migrates, named_files, named_in
+from ansible_collections.recyclic.rollback.plugins.module_utils._runner import Finished
+from ansible_collections.recyclic.rollback.plugins.module_utils._undo_guard import (
+    MOST_FILES,
+    Look,
+    migrates,
+    named_files,
+    named_in,
+)
 
 
 def container(status: str = "running", health: str = "", name: str = "one", started: str = "t1") -> Container:
@@ -73,11 +82,55 @@ def test_a_stop_order_is_in_force_until_it_is_lifted(tmp_path: Path) -> None:
     assert _services.stop_order(None) is None
 
 
+def test_a_stop_order_is_one_projects(tmp_path: Path) -> None:
+    mine: Any = SimpleNamespace(name="one")
+    theirs: Any = SimpleNamespace(name="other")
+    one, other = _services.order_path(str(tmp_path), mine), _services.order_path(str(tmp_path), theirs)
+    assert one == str(tmp_path / "stopped-one.json") != other
+    assert _services.order_path(None, mine) is _services.order_path(str(tmp_path), None) is None
+    write_json(str(one), {"by": "alice", "at": "2026-03-01T03:00:00.000Z", "why": ""})
+    _services.require_no_stop(other)
+    with pytest.raises(Refusal) as refused:
+        _services.require_no_stop(one)
+    assert refused.value.key == "migrate_stop_order" and refused.value.facts["by"] == "alice"
+
+
+class Broken:
+    """A project whose files cannot be read, made from a directory, among other containers of the engine."""
+
+    def __init__(self, directory: Path, *made: tuple[str, Path]) -> None:
+        self.layout = SimpleNamespace(directory=str(directory))
+        labels = [{"com.docker.compose.project": name, _services.WORKING_DIR_LABEL: str(place)} for name, place in made]
+        self.docker = SimpleNamespace(containers=lambda _label: [SimpleNamespace(labels=each) for each in labels])
+
+    @property
+    def name(self) -> str:
+        raise Refusal("compose_config_broken", directory="-", error="-")
+
+
+def test_a_project_whose_files_are_broken_is_known_by_its_containers(tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    (tmp_path / "srv").mkdir()
+    linked.symlink_to(tmp_path / "srv")
+    project: Any = Broken(linked, ("mine", tmp_path / "srv"), ("mine", linked), ("theirs", tmp_path))
+    assert _services.project_name_of(project) == "mine"
+    for made in ([], [("one", linked), ("two", linked)]):
+        unknown: Any = Broken(linked, *made)
+        with pytest.raises(Refusal) as refused:
+            _services.project_name_of(unknown)
+        assert refused.value.key == "compose_config_broken"
+
+
 @pytest.mark.parametrize("text", [
     "alembic upgrade head", "python -m alembic -c a.ini upgrade head", 'subprocess.run(["alembic", "upgrade", "head"])',
     "cd /app && alembic \\\n  -x a=b \\\n  upgrade head",
     "from alembic import command\ncommand.upgrade(config, 'head')",
     "flask db upgrade", 'call(["flask", "db", "upgrade"])', "/venv/bin/alembic upgrade k1l2m3n4o5p6",
+    "run([\n    'alembic',\n    'upgrade',\n    'head',\n])",
+    'run([\n  "/venv/bin/alembic", "-c",  # this one, not that\n\n  # the path\n  "a.ini",\n  "upgrade", "head"])',
+    "run((sys.executable, '-m', 'alembic',\n     'upgrade', 'head'))",
+    "from alembic import command as alembic_command\nalembic_command.upgrade(config, 'head')",
+    "alembic.command.upgrade (config, 'head')",
 ])
 def test_what_migrates_is_recognised(text: str) -> None:
     assert migrates(text)
@@ -86,9 +139,36 @@ def test_what_migrates_is_recognised(text: str) -> None:
 @pytest.mark.parametrize("text", [
     "", "uvicorn main:app", "alembic current", "# alembic upgrade head\nexec uvicorn", "pip install --upgrade alembic",
     "alembic current; apt-get upgrade", "alembic check\nnpm upgrade",
+    "run([\n  'alembic',\n  'current',\n])\nrun([\n  'npm',\n  'upgrade',\n])",
+    "run(('alembic',\n  'current'))\nrun(('npm',\n  'upgrade'))",
+    "PACKAGES = [\n  'alembic',\n  'uvicorn',\n]\nif wanted == 'upgrade':\n  pass",
+    "alembic_command.current(config)", "subcommand.upgrade(now)", "apt.upgrade()",
+    "'alembic'," + " a," * 5000,
 ])
 def test_what_does_not_migrate_is_not_taken_for_it(text: str) -> None:
     assert not migrates(text)
+
+
+def look(ended_by: str = "") -> Look:
+    """A look into a container, at a pace that may be too slow."""
+    host: Any = SimpleNamespace(run=lambda _program: Finished(0, "", "", 1.0, ended_by))
+    docker: Any = SimpleNamespace(host=host)
+    return Look(docker, "id")
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_undo_guard, "_text_in", lambda _path: "exec uvicorn main:app")
+
+
+@pytest.mark.usefixtures("archive")
+def test_what_could_not_be_looked_into_may_migrate() -> None:
+    assert look().what_migrates(["/entry"], "/app") == ""
+    assert look("timeout").what_migrates(["/entry"], "/app") == "/entry ?"
+    many = [f"/scripts/{number}.sh" for number in range(MOST_FILES + 1)]
+    assert look().what_migrates(many[:-1], "/app") == ""
+    assert look().what_migrates(many, "/app") == f"{many[-1]} ?"
+    assert look("timeout").what_migrates(["alembic", "upgrade", "head"], "/app") == "alembic upgrade head"
 
 
 def test_the_files_a_command_line_names() -> None:
