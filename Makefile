@@ -132,7 +132,7 @@ test-unit: $(VENV) ## Unit tests only
 .PHONY: test-pytest
 test-pytest: $(VENV) ## Unit, demo and integration tests; PYTEST_ARGS='-k word' is passed on
 	$(STAGE) 'pytest: unit, demo, integration, compose'
-	@pytest -n auto $(PYTEST_ARGS)
+	@pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 # The application's environment is not ours: it may hold the oldest Alembic we support.
 OLDEST := .cache/alembic-1.12/bin/python

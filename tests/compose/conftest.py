@@ -24,6 +24,13 @@ PREFIX = "rbtest-"
 Up = Callable[..., Stack]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each file has a stack, which its tests change one after the other: one worker runs them all."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 def run_engine(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(ENGINE), *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
