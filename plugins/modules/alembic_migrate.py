@@ -129,6 +129,8 @@ problem:
   sample: lock_timeout
 """
 
+from contextlib import ExitStack
+
 from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import (
     environment_from,
     prefix_of,
@@ -176,10 +178,11 @@ def migrate(module, redact):
             require_no_stop(order)
             require_held(params["run_dir"], params["run_token"])
 
-        # Somebody else's may have begun since the run did.
-        ground.runtime.require_idle()
-        may_act()
-        with advisory_lock(control), Journal(params["run_dir"]).step(f"alembic_{direction}", acts=True) as step:
+        with advisory_lock(control), ExitStack() as journalled:
+            # Somebody else's may have begun since the run did.
+            ground.runtime.require_idle()
+            may_act()
+            step = journalled.enter_context(Journal(params["run_dir"]).step(f"alembic_{direction}", acts=True))
             step.facts["revision"] = revision
             try:
                 perform(move, environment, target, control, sight, limits, run_id, params["retries"],

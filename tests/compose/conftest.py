@@ -24,6 +24,7 @@ PREFIX = "rbtest-"
 Up = Callable[..., Stack]
 
 
+@pytest.hookimpl(tryfirst=True)  # Before xdist reads the groups.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each file has a stack, which its tests change one after the other: one worker runs them all."""
     for item in items:

@@ -357,7 +357,7 @@ def test_newer_code_fails_though_it_calls_itself_healthy(app: Application) -> No
 
 
 def test_a_command_that_moves_the_database_fails_whatever_its_severity(app: Application) -> None:
-    assert app.heads() == [PARENT]
+    app.alembic("downgrade", PARENT)
     answer = app.module({"id": "one", "severity": "warn", "command": {
         "service": "api-migrations", "argv": ["alembic", "upgrade", MIGRATION]}})
     [result] = answer["results"]
@@ -374,6 +374,8 @@ def test_a_command_that_takes_too_long_is_ended_with_its_container(app: Applicat
 
 
 def test_an_application_that_is_not_well_needs_a_human_and_keeps_its_data(app: Application) -> None:
+    app.alembic("upgrade", MIGRATION)
+    app.serve("id,name,price")
     output, report = app.play("rollback")
     assert report["status"] != 0
     assert report["outcome"] == "failed_needs_human", output
@@ -398,6 +400,7 @@ def test_a_slip_in_a_check_refuses_before_anything_is_done(app: Application) -> 
 
 def test_validate_fails_where_the_application_does(app: Application) -> None:
     app.alembic("upgrade", MIGRATION)
+    app.serve("id,name,price")
     _output, report = app.play("validate", "-e", "validate_expectation=migrated")
     assert (report["outcome"], report["status"] != 0) == ("not_valid", True)
     assert "api-categories" in report["failure"]

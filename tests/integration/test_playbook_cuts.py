@@ -49,7 +49,7 @@ def ours(site: Site) -> list[str]:
     return [line for pid, line, _environment in process_table() if pid in site.database.processes()]
 
 
-@pytest.mark.both_runtimes("and module-in the backup", "and module-in the downgrade", "controller-in the downgrade")
+@pytest.mark.both_runtimes("and module-in the downgrade")
 @pytest.mark.parametrize(("step", "part", "mode", "lock_timeout"), [
     ("backup", "backup", "ACCESS EXCLUSIVE", 500),
     ("alembic_downgrade", "alembic", "EXCLUSIVE", 60000),

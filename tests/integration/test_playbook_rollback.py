@@ -95,7 +95,6 @@ def test_only_the_migration_is_undone(make_site: MakeSite, history: str) -> None
     assert without(site.database.dump(), *concerned) == without(before, *concerned)
 
 
-@pytest.mark.both_runtimes
 def test_check_mode_changes_nothing_and_shows_the_sql(make_site: MakeSite) -> None:
     site = make_site("chain")
     before = site.database.dump()
@@ -188,7 +187,6 @@ def test_a_backup_of_its_own_is_found_by_status(make_site: MakeSite) -> None:
     assert told.status == 0 and manifest["path"] in told.output and told.changed == 0
 
 
-@pytest.mark.both_runtimes
 def test_no_password_is_printed_written_or_listed(make_site: MakeSite) -> None:
     site = make_site("guide")
     secrets = site.database.spelled_password()
