@@ -159,7 +159,11 @@ class Project:
 
     def image_of(self, service: str) -> str:
         """Return the reference of the image a service is started from, as Compose names what it builds itself."""
-        return str(self.service(service).get("image") or f"{self.name}-{service}")
+        return self.image_in(self.service(service), service)
+
+    def image_in(self, definition: t.Mapping[str, t.Any], service: str) -> str:
+        """Return the same for a definition that is filled in otherwise."""
+        return str(definition.get("image") or f"{self.name}-{service}")
 
     @cached_property
     def starts_unpulled(self) -> bool:
@@ -171,7 +175,7 @@ class Project:
         policy = str(definition.get("pull_policy") or _KEEPING[0])
         if policy not in _KEEPING:
             raise Refusal("image_would_change", service=service, policy=policy,
-                          image=str(definition.get("image") or f"{self.name}-{service}"))
+                          image=self.image_in(definition, service))
 
     def require_image(self, service: str) -> dict[str, t.Any]:
         """Return the inspection of the image a service is run once on.

@@ -156,7 +156,7 @@ def _started_on(project: Project, services: t.Sequence[str], resume: dict[str, s
         definition = config["services"][service]
         if not project.starts_unpulled:
             project.require_kept(service, definition)
-        reference = str(definition.get("image") or f"{project.name}-{service}")
+        reference = project.image_in(definition, service)
         image = project.docker.image(reference)
         if image is None:
             raise Refusal("image_missing", image=reference, service=service, command=project.shown("build", service),

@@ -147,7 +147,7 @@ class Services:
         wanted = self.project.configured(environment)["services"][name]
         if _besides(plain) != _besides(wanted):
             return True  # Compose knows what of it the container has already.
-        image = self.project.docker.image(str(wanted.get("image") or f"{self.project.name}-{name}")) or {}
+        image = self.project.docker.image(self.project.image_in(wanted, name)) or {}
         given = environment_of(wanted)
         return wanted != plain and not all(
             each.image == image.get("Id") and given.items() <= each.environment.items() for each in chosen)
@@ -159,7 +159,7 @@ class Services:
         """
         found = self.project.configured(environment)["services"][name]
         self.project.docker.redact.learn(environment_secrets(environment_of(found)))
-        reference = str(found.get("image") or f"{self.project.name}-{name}")
+        reference = self.project.image_in(found, name)
         image = self.project.docker.image(reference)
         if image is None:
             raise Refusal("image_missing", image=reference, service=name, pull=f"docker pull {reference}",
