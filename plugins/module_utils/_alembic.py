@@ -23,6 +23,7 @@ from ._runner import APPLICATION, ISOLATED, Finished, Program, Runtime
 
 # A history of ten thousand revisions is answered in about two MiB.
 ANSWER_BYTES = 64 * 1024 * 1024
+TRANSCRIPT_CHARACTERS = 20000
 
 
 @dataclass
@@ -49,6 +50,29 @@ class Sight:
     def heads_now(self, connection: t.Any) -> list[str]:
         """Return the recorded revisions as they are now."""
         return recorded_heads(connection, self.probe["version_table"], self.probe["version_table_schema"]) or []
+
+
+@dataclass
+class Moved:
+    """What one process of the environment saw and did.
+
+    ``probe`` and ``path`` are as they were before the first move. ``moves`` are those tried, each with ``direction``,
+    ``revision``, ``ok``, ``error`` and ``seconds``: only the last can have failed, and has where ``ended_by`` says what
+    ended the process. ``rendered`` is as render() has it.
+    """
+
+    graph: Graph
+    probe: dict[str, t.Any]
+    path: list[str] | None
+    moves: list[dict[str, t.Any]]
+    rendered: dict[str, dict[str, str]]
+    transcript: str
+    ended_by: str = ""
+
+    @property
+    def failure(self) -> dict[str, t.Any] | None:
+        """The move that failed, if one has."""
+        return next((move for move in self.moves if not move["ok"]), None)
 
 
 @dataclass
@@ -85,10 +109,21 @@ class Environment:
         program = Program([self.python, "-"], {**environment, _alembic_agent.REQUEST: asked}, stdin=script,
                           cwd=self.cwd, timeout_s=self.timeout_s, kept_bytes=ANSWER_BYTES, place=place)
         done = self.runtime.run(program)
-        _noise, found, rest = done.stdout.rpartition(begin)
-        if not found:
+        # The last one that is whole: its end may have come while it was answering.
+        answers = [text for text, ended, _rest in (
+            piece.partition(end) for piece in done.stdout.split(begin)[1:]) if ended]
+        if not answers:
             raise Refusal("alembic_broken", config=self.config, error=self.last_words(done), python=self.python)
-        return json.loads(rest.partition(end)[0]), done
+        return json.loads(answers[-1]), done
+
+    def _require_parts(self, answer: dict[str, t.Any], done: Finished) -> dict[str, str]:
+        """Return the errors an answer names. Raises Refusal for those without which nothing else can be relied on."""
+        errors = answer.get("errors", {})
+        for part in ("setup", "graph", "probe"):
+            if part in errors:
+                raise Refusal("alembic_broken", config=self.config, python=self.python,
+                              error=f"{self.redact(errors[part])}\n{self.redact(done.stderr.strip())[-1000:]}".strip())
+        return errors
 
     def last_words(self, done: Finished) -> str:
         """Return the end of what a program said, without secrets; its time limit when that ended it."""
@@ -99,12 +134,7 @@ class Environment:
         """Return graph, path and probe in one process. Raises Refusal when the environment does not work."""
         answer, done = self.ask(["graph", "probe", "path"], limits, name, direction=direction, migration=migration,
                                 to=to)
-        errors = answer.get("errors", {})
-        for part in ("setup", "graph", "probe"):
-            if part in errors:
-                raise Refusal("alembic_broken", config=self.config, python=self.python,
-                              error=f"{self.redact(errors[part])}\n{self.redact(done.stderr.strip())[-1000:]}".strip())
-        error = errors.get("path")
+        error = self._require_parts(answer, done).get("path")
         return Sight(answer["alembic"], graph_from(answer["graph"]), answer.get("path"), error and self.redact(error),
                      answer["probe"])
 
@@ -129,7 +159,39 @@ class Environment:
         errors = answer.get("errors", {})
         broken = errors.get("setup") or errors.get("render")
         found = answer.get("render") or {revision: {"error": broken or self.last_words(done)} for revision in path}
-        return {revision: {key: self.redact(text) for key, text in entry.items()} for revision, entry in found.items()}
+        return self._redacted(found)
+
+    def moves(self, name: str, limits: Limits, expected: t.Mapping[str, str], moves: t.Sequence[tuple[str, str]],
+              direction: str = "downgrade", migration: str | None = None, to: str | None = None,
+              render: t.Sequence[str] = ()) -> Moved:
+        """Make moves, each a direction and a full revision id, in one process; stop at the first that fails.
+
+        ``expected`` is what the probe must have found, by its keys, before the first move. With ``migration`` or ``to``
+        the path is answered too, and ``render`` are revisions whose SQL is rendered at the end. Raises Refusal, no move
+        made, where the connection is not as expected or the environment does not work. The sessions of a process that
+        was ended are the caller's to end.
+        """
+        parts = ["graph", "probe", *(["path"] if migration or to else []), "moves", *(["render"] if render else [])]
+        answer, done = self.ask(parts, limits, name, expected=dict(expected), moves=[list(move) for move in moves],
+                                direction=direction, migration=migration, to=to, path=list(render))
+        errors = self._require_parts(answer, done)
+        made = answer.get("moves", [])
+        if "mismatch" in made:
+            raise Refusal("rehearsal_elsewhere", differences="; ".join(made["mismatch"]))
+        entries = [{**entry, "error": self.redact(entry["error"])[:1500]} for entry in made]
+        if len(entries) < len(moves) and all(entry["ok"] for entry in entries):
+            way, revision = moves[len(entries)]
+            entries.append({"direction": way, "revision": revision, "ok": False,
+                            "seconds": round(done.duration_s - sum(entry["seconds"] for entry in entries), 3),
+                            "error": self.redact(errors.get("moves", "")) or self.last_words(done)})
+        rendered = answer.get("render") or {revision: {"error": self.redact(errors.get("render", "")) or
+                                                       self.last_words(done)} for revision in render}
+        return Moved(graph_from(answer["graph"]), answer["probe"], answer.get("path"), entries,
+                     self._redacted(rendered), self.redact(done.stderr.strip())[-TRANSCRIPT_CHARACTERS:], done.ended_by)
+
+    def _redacted(self, rendered: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, dict[str, str]]:
+        return {revision: {key: self.redact(text) for key, text in entry.items()}
+                for revision, entry in rendered.items()}
 
     def move(self, direction: str, revision: str, name: str, limits: Limits,
              watch: t.Callable[[], str | None]) -> Finished:

@@ -19,6 +19,7 @@ import json
 import os
 import sys
 import textwrap
+import time
 import traceback
 
 REQUEST = "RECYCLIC_ROLLBACK_REQUEST"
@@ -123,12 +124,54 @@ def render(config, script, request):
     return found
 
 
+def move(request, seen, made, tell):
+    """Make the moves in their order up to the first that fails; none at all where the connection is not as expected.
+
+    ``made`` is filled as they are made, and ``tell`` called after each: what comes next may never return.
+    """
+    wrong = [f"{key} {seen.get(key)!r} (expected {wanted!r})" for key, wanted in sorted(request["expected"].items())
+             if seen.get(key) != wanted]
+    if wrong:
+        return {"mismatch": wrong}
+    from alembic import command
+    from alembic.config import Config
+
+    for direction, revision in request["moves"]:
+        done = {"direction": direction, "revision": revision, "ok": True, "error": ""}
+        began = time.monotonic()
+        try:
+            # As a command line has it: nothing env.py wrote into a configuration meets it again.
+            {"upgrade": command.upgrade, "downgrade": command.downgrade}[direction](Config(request["config"]), revision)
+        except (Exception, SystemExit) as error:  # whatever a migration raises is an answer, not our failure
+            done.update(ok=False, error=f"{type(error).__name__}: {error}")
+            traceback.print_exc()
+        made.append({**done, "seconds": round(time.monotonic() - began, 3)})
+        tell()
+        if not done["ok"]:
+            break
+    return made
+
+
 def main():
-    """Answer the request; a part that fails reports its error and leaves the others standing."""
+    """Answer the request; a part that fails reports its error and leaves the others standing.
+
+    With moves to make it answers several times, each time with all it knows by then.
+    """
     request = json.loads(os.environ.pop(REQUEST))
     # env.py may replace or close sys.stdout: the answer has a descriptor of its own.
     answer_fd = os.dup(1)
     answer: dict = {"python": sys.version.split()[0]}
+
+    def tell():
+        data = f"\n{request['begin']}{json.dumps(answer, default=str)}{request['end']}\n".encode()
+        while data:
+            data = data[os.write(answer_fd, data):]
+
+    def moves():
+        answer["moves"] = []
+        tell()
+        return move(request, answer["probe"], answer["moves"], tell)
+
     failed = "setup"
     try:
         import alembic
@@ -142,7 +185,7 @@ def main():
         config = Config(request["config"])
         script = ScriptDirectory.from_config(config)
         parts = {"graph": lambda: graph(script), "probe": lambda: probe(config, script),
-                 "path": lambda: path(script, request, answer["probe"]["heads"]),
+                 "path": lambda: path(script, request, answer["probe"]["heads"]), "moves": moves,
                  "render": lambda: render(config, script, request)}
         for failed in request["parts"]:
             try:
@@ -153,10 +196,7 @@ def main():
     except (Exception, SystemExit) as error:
         answer.setdefault("errors", {})[failed] = f"{type(error).__name__}: {error}"
         traceback.print_exc()
-    line = f"\n{request['begin']}{json.dumps(answer, default=str)}{request['end']}\n"
-    data = line.encode()
-    while data:
-        data = data[os.write(answer_fd, data):]
+    tell()
 
 
 if __name__ == "__main__":

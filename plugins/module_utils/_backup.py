@@ -37,6 +37,11 @@ from ._runner import Program, Runtime
 MANIFEST = "backup.json"
 INCOMPLETE = ".incomplete-"
 YOUNG_S = 60
+# A role's own settings by which the same statements make other objects, or other texts; the others are its own.
+ROLE_SETTINGS = ("search_path", "role", "TimeZone", "DateStyle", "IntervalStyle", "bytea_output",
+                 "standard_conforming_strings")
+# Without these another server may not hold what this one holds, or not be found where it is.
+PARAMETERS = ("port", "shared_preload_libraries", "max_locks_per_transaction", "max_prepared_transactions")
 _SUFFIX = {"custom": "dump", "plain": "sql"}
 # Bytes of dump per byte of table: measured on text-heavy rows at the fastest compression, with room to spare.
 _EXPECTED_RATIO = {"custom": 0.5, "plain": 1.2}
@@ -97,7 +102,10 @@ def require_client(runtime: Runtime, server_version: int) -> str:
 
 
 def describe_database(connection: t.Any) -> dict[str, t.Any]:
-    """Return what a dump of the database does not carry: owner, encoding, settings, grants, extensions."""
+    """Return what a dump does not carry: owner, encoding, settings, grants, extensions; the server's roles, parameters.
+
+    ``parameters`` are those of PARAMETERS that this role is shown.
+    """
     names = ("owner", "encoding", "collate", "ctype", "provider", "locale", "acl", "settings")
     # The provider came with version 15, and its locale changed its name with 17.
     found = rows(connection, """
@@ -107,7 +115,27 @@ def describe_database(connection: t.Any) -> dict[str, t.Any]:
                (SELECT s.setconfig FROM pg_db_role_setting s WHERE s.setdatabase = d.oid AND s.setrole = 0)
         FROM pg_database d WHERE d.datname = current_database()""")[0]
     extensions = rows(connection, "SELECT extname, extversion FROM pg_extension ORDER BY 1")
-    return {**dict(zip(names, found)), "extensions": dict(extensions)}
+    attributes = ("superuser", "inherit", "createrole", "createdb", "login", "replication", "bypassrls")
+    roles = rows(connection, """
+        SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls
+        FROM pg_roles WHERE NOT starts_with(rolname, 'pg_') ORDER BY 1""")
+    memberships = rows(connection, """
+        SELECT DISTINCT pg_get_userbyid(roleid), pg_get_userbyid(member) FROM pg_auth_members ORDER BY 1, 2""")
+    parameters = rows(connection, "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(PARAMETERS),))
+    return {**dict(zip(names, found)), "extensions": dict(extensions), "parameters": dict(parameters),
+            "roles": [dict(zip(("name", *attributes), role)) for role in roles],
+            "memberships": [list(pair) for pair in memberships],
+            "schemas": [list(row) for row in rows(connection, """
+                SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace
+                WHERE NOT starts_with(nspname, 'pg_') AND nspname NOT IN ('public', 'information_schema')
+                  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass
+                                  AND d.objid = pg_namespace.oid AND d.deptype = 'e') ORDER BY 1""")],
+            "role_settings": [list(row) for row in rows(connection, """
+                SELECT pg_get_userbyid(s.setrole), s.setdatabase <> 0, c.setting
+                FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c (setting)
+                WHERE s.setrole <> 0 AND split_part(c.setting, '=', 1) = ANY (%s) AND s.setdatabase IN (
+                    0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY 1, 2, 3""",
+                (list(ROLE_SETTINGS),))]}
 
 
 def sweep_incomplete(backups: str) -> list[str]:
@@ -305,12 +333,17 @@ def damage(manifest: dict[str, t.Any], deep: bool = False) -> str | None:
     return None
 
 
-def newest_good(backups: str, database: str, server: str | None = None) -> dict[str, t.Any] | None:
-    """Return the manifest of the newest whole backup of a database whose files are all there; None where none is."""
+def newest_good(backups: str, database: str, server: str | None = None, heads: t.Sequence[str] | None = None
+                ) -> dict[str, t.Any] | None:
+    """Return the manifest of the newest whole backup of a database whose files are all there; None where none is.
+
+    ``server`` is a system identifier and ``heads`` are recorded revisions, sorted, where only such a backup will do.
+    """
     names = [name for name in os.listdir(backups) if not name.startswith(".")] if os.path.isdir(backups) else []
     manifests = [read_json(os.path.join(backups, name, MANIFEST)) for name in names]
     mine = [manifest for manifest in manifests if manifest and manifest["database"] == database
             and server in (None, manifest.get("server", {}).get("system_identifier"))
+            and heads in (None, sorted(manifest.get("heads") or []))
             and any(entry["scope"] == "database" for entry in manifest["files"])]
     newest_first = sorted(mine, key=lambda manifest: str(manifest.get("finished_at")), reverse=True)
     return next((manifest for manifest in newest_first if damage(manifest) is None), None)

@@ -29,7 +29,7 @@ _END_INSIDE = ('for p in /proc/[0-9]*; do if grep -qs "$0" "$p/environ"; then ki
                'done; exit 0')
 # For a while: the container may still be being made.
 END_LABELLED = ('for n in 1 2 3 4 5 6 7 8 9 10; do docker ps --all --quiet --filter "$1" | '
-                'xargs -r docker rm --force; sleep 1; done')
+                'xargs -r docker rm --force --volumes; sleep 1; done')
 # What a client of Docker reads itself: a service's variable of such a name must not steer it.
 _CLIENTS_OWN = ("PATH", "HOME", "USER", "LANG", "TMPDIR")
 _CLIENTS_PREFIXES = ("DOCKER_", "COMPOSE_", "LD_", "BUILDX_", "BUILDKIT_", "LC_", "XDG_", "HTTP_",
@@ -86,7 +86,7 @@ class ComposeRuntime:
 
     def _run_inside(self, program: Program, watch: t.Callable[[], str | None] | None) -> Finished:
         token = secrets.token_hex(8)
-        wanted, environment = _handed_over({**program.environment, _MARK: token})
+        wanted, environment = handed_over({**program.environment, _MARK: token})
         argv = ["docker", "exec", "--interactive", *wanted, self.database.id, *program.argv]
         clean = False
         try:
@@ -108,7 +108,7 @@ class ComposeRuntime:
         layout = self.project.layout
         if not filled:
             self.project.require_image(service)
-        wanted, environment = _handed_over(program.environment)
+        wanted, environment = handed_over(program.environment)
         entry, words = ([], program.argv) if layout.keep_entrypoint or not program.argv else (
             ["--entrypoint", program.argv[0]], program.argv[1:])
 
@@ -126,7 +126,7 @@ class ComposeRuntime:
         By default on the image and with the environment of a service.
         """
         known = environment_of(self.project.service(service)) if environment is None else environment
-        wanted, handed = _handed_over({**known, **program.environment})
+        wanted, handed = handed_over({**known, **program.environment})
         reference = image or str(self.project.require_image(service)["Id"])
 
         def command(_token: str, labels: list[str]) -> list[str]:
@@ -178,7 +178,7 @@ def _moved(program: Program, argv: list[str], environment: dict[str, str], proje
     return replace(program, argv=unsteered(argv), environment=environment, cwd=directory, place=CLIENT)
 
 
-def _handed_over(environment: t.Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+def handed_over(environment: t.Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
     """Return the options that hand variables over to a container, and the client's own environment for that.
 
     By name alone: a value given as an argument would show in the list of processes. Only what would steer the client

@@ -88,10 +88,39 @@ def measure(connection: t.Any, table: tuple[str, str], where: str | None = None,
     return {"rows": found[0], "exact": True, "fingerprint": found[1] if fingerprint else None}
 
 
+def columns_held(connection: t.Any, table: tuple[str, str], key: t.Sequence[str] | None = None,
+                 fingerprint: bool = False) -> dict[str, t.Any]:
+    """Count each column's values that are not null, in one pass: ``{key, values: {column: n}, fingerprints}``.
+
+    ``fingerprints``, on request, holds for each column a sum over the rows that moves with none of the other columns,
+    but for those of ``key``, by default the primary key's: a value that went to another row is another sum.
+    """
+    ident = sql.Identifier(*table)
+    spelled = ident.as_string(connection)
+    names = [row[0] for row in rows(connection, """
+        SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+        ORDER BY attname COLLATE "C" """, (spelled,))]
+    if key is None:
+        key = [row[0] for row in rows(connection, """
+            SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+            WHERE i.indrelid = to_regclass(%s) AND i.indisprimary ORDER BY a.attname COLLATE "C" """, (spelled,))]
+    if not names:
+        return {"key": list(key), "values": {}, "fingerprints": {}}
+    # Arrays: a list of results is shorter than the longest list of columns.
+    counts = sql.SQL(", ").join(sql.SQL("count({})").format(sql.Identifier(name)) for name in names)
+    sums = sql.SQL(", ").join(
+        sql.SQL("coalesce(sum(hashtextextended(ROW({})::text, 0)), 0)::text").format(
+            sql.SQL(", ").join(map(sql.Identifier, [*key, name]))) for name in (names if fingerprint else []))
+    found = rows(connection, sql.SQL("SELECT ARRAY[{}]::bigint[], ARRAY[{}]::text[] FROM {}").format(
+        counts, sums, ident))[0]
+    return {"key": list(key), "values": dict(zip(names, found[0])), "fingerprints": dict(zip(names, found[1]))}
+
+
 def structures(connection: t.Any) -> dict[tuple[str, str], str]:
     """Return, by schema and name, a digest of each table's columns, constraints and indexes, whatever their order.
 
-    NOT NULL counts as a property of its column: only PostgreSQL 18 gives it a name of its own.
+    NOT NULL counts as a property of its column: only PostgreSQL 18 gives it a name of its own. An index that was never
+    finished does not count: no dump carries it.
     """
     found = rows(connection, """
         SELECT n.nspname, c.relname, md5(concat_ws(E'\n',
@@ -102,7 +131,7 @@ def structures(connection: t.Any) -> dict[tuple[str, str], str]:
             (SELECT string_agg(o.conname || ' ' || pg_get_constraintdef(o.oid), E'\n' ORDER BY o.conname COLLATE "C")
              FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype <> 'n'),
             (SELECT string_agg(pg_get_indexdef(i.indexrelid), E'\n' ORDER BY pg_get_indexdef(i.indexrelid) COLLATE "C")
-             FROM pg_index i WHERE i.indrelid = c.oid)))
+             FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid)))
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND NOT starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'""")
     return {(schema, table): digest for schema, table, digest in found}

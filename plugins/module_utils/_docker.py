@@ -97,11 +97,12 @@ def container_of(entry: dict[str, t.Any]) -> Container:
 
 
 @contextmanager
-def guardian(script: str, *arguments: str) -> t.Iterator[None]:
+def guardian(script: str, *arguments: str, ending: t.Callable[[], object] | None = None) -> t.Iterator[None]:
     """Have a shell script run should this process die in here without a chance to do anything itself.
 
     The guardian, in a session of its own, reads from a pipe of which only this process holds the other end: a word says
-    that all is well, the end of the pipe that it is not.
+    that all is well, the end of the pipe that it is not. ``ending`` is called at the end; where it fails, the script is
+    run as well.
     """
     read, write = os.pipe()
     process = subprocess.Popen(["sh", "-c", f"read -r word && exit 0; {script}", "sh", *arguments], stdin=read,
@@ -110,7 +111,13 @@ def guardian(script: str, *arguments: str) -> t.Iterator[None]:
     try:
         yield
     finally:
-        os.write(write, b"well\n")
+        try:
+            if ending:
+                ending()
+            os.write(write, b"well\n")
+        except BaseException:
+            os.close(write)
+            raise
         os.close(write)
         process.wait()
 

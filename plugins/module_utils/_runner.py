@@ -157,7 +157,7 @@ class HostRuntime:
                 process = subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn
                     argv, stdin=feed, stdout=sink, stderr=err, cwd=program.cwd,
                     env={**os.environ, **program.environment}, start_new_session=True,
-                    preexec_fn=_prepare_child(os.getpid()))
+                    preexec_fn=prepare_child(os.getpid()))
             except BaseException as error:
                 signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
                 if isinstance(error, OSError):
@@ -204,8 +204,8 @@ def _signal_group(group: int, signum: int) -> None:
         os.killpg(group, signum)
 
 
-def _prepare_child(parent: int) -> t.Callable[[], None]:
-    """Let a child hear signals, and have it killed when its parent dies, even by one nobody can catch (Linux)."""
+def prepare_child(parent: int, ending: int = signal.SIGKILL) -> t.Callable[[], None]:
+    """Let a child hear signals, and have it ended when its parent dies, even by one nobody can catch (Linux)."""
     try:
         prctl = ctypes.CDLL(None).prctl
     except (OSError, AttributeError):
@@ -214,7 +214,7 @@ def _prepare_child(parent: int) -> t.Callable[[], None]:
     def prepare() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         if prctl:
-            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            prctl(_PR_SET_PDEATHSIG, ending, 0, 0, 0)
             if os.getppid() != parent:  # The parent died before the request was made.
                 os._exit(127)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -15,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.recyclic.rollback.plugins.module_utils import _alembic_agent
 from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import (
     Environment,
+    Moved,
     environment_from,
     partial_move,
     prefix_of,
@@ -25,7 +28,12 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import 
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import Limits
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._redact import Redactor
-from ansible_collections.recyclic.rollback.plugins.module_utils._runner import Finished, HostRuntime, listening_sockets
+from ansible_collections.recyclic.rollback.plugins.module_utils._runner import (
+    Finished,
+    HostRuntime,
+    Program,
+    listening_sockets,
+)
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -202,3 +210,80 @@ def test_a_movement_that_stopped_half_way_says_from_where_to_where(before: list[
                                                                    facts: dict[str, Any]) -> None:
     problem = partial_move(before, after)
     assert (problem.key, problem.facts, problem.outcome) == ("moved_part_way", facts, None)
+
+
+class Answering(HostRuntime):
+    """Answers as an agent would that was ended, or not, after so many answers; remembers what it was asked."""
+
+    def __init__(self, answers: list[dict[str, Any]], rest: str = "", ended_by: str = "", rc: int = 0) -> None:
+        super().__init__()
+        self.answers, self.rest, self.ended_by, self.rc = answers, rest, ended_by, rc
+        self.asked: dict[str, Any] = {}
+
+    def run(self, program: Program, _watch: object = None) -> Finished:
+        self.asked = json.loads(program.environment[_alembic_agent.REQUEST])
+        begin, end = self.asked["begin"], self.asked["end"]
+        said = "".join(f"noise\n{begin}{json.dumps(answer)}{end}\n" for answer in self.answers)
+        return Finished(self.rc, said + self.rest.replace("<", begin), "a traceback with s3cret", 9.0, self.ended_by)
+
+
+SEEN = {"alembic": "1.18", "graph": [], "probe": {"heads": []}}
+FIRST = {"direction": "upgrade", "revision": "r1", "ok": True, "error": "", "seconds": 1.5}
+SECOND = {"direction": "downgrade", "revision": "r0", "ok": False, "error": "Error: is s3cret", "seconds": 2.0}
+
+
+def moved(tmp_path: Path, runtime: HostRuntime, **request: Any) -> Moved:
+    asked = environment(tmp_path / "x.ini", secrets=("s3cret",))
+    asked.runtime = runtime
+    return asked.moves("name", Limits(), {"database": "d"}, [("upgrade", "r1"), ("downgrade", "r0"), ("upgrade", "r1")],
+                       **request)
+
+
+def test_moves_are_returned_as_far_as_they_went(tmp_path: Path) -> None:
+    runtime = Answering([{**SEEN, "moves": []}, {**SEEN, "moves": [FIRST, SECOND]}])
+    found = moved(tmp_path, runtime)
+    assert found.moves == [FIRST, {**SECOND, "error": "Error: is ********"}] and found.failure == found.moves[-1]
+    assert (found.path, found.rendered, found.ended_by) == (None, {}, "")
+    assert found.transcript == "a traceback with ********"
+    assert runtime.asked["parts"] == ["graph", "probe", "moves"]
+    assert runtime.asked["moves"] == [["upgrade", "r1"], ["downgrade", "r0"], ["upgrade", "r1"]]
+
+
+@pytest.mark.parametrize(("runtime", "error", "ended_by"), [
+    (Answering([{**SEEN, "moves": [FIRST]}], '<{"half": ', "timeout", -9), "[timeout] a traceback with ********",
+     "timeout"),
+    (Answering([{**SEEN, "moves": [FIRST]}], rc=-11), "a traceback with ********", ""),
+    (Answering([{**SEEN, "moves": [FIRST], "errors": {"moves": "ImportError: s3cret"}}]), "ImportError: ********", ""),
+])
+def test_a_process_that_did_not_come_to_an_end_failed_in_the_next_move(tmp_path: Path, runtime: Answering, error: str,
+                                                                       ended_by: str) -> None:
+    found = moved(tmp_path, runtime)
+    assert found.moves == [FIRST, {"direction": "downgrade", "revision": "r0", "ok": False, "seconds": 7.5,
+                                   "error": error}]
+    assert found.ended_by == ended_by
+
+
+def test_path_and_rendered_sql_are_asked_for_where_they_are_wanted(tmp_path: Path) -> None:
+    answer = {**SEEN, "path": ["r1"], "moves": [FIRST, FIRST, FIRST], "render": {"r1": {"sql": "PASSWORD 's3cret'"}}}
+    runtime = Answering([answer])
+    found = moved(tmp_path, runtime, migration="r1", render=["r1"])
+    assert runtime.asked["parts"] == ["graph", "probe", "path", "moves", "render"]
+    assert runtime.asked["path"] == ["r1"] and runtime.asked["expected"] == {"database": "d"}
+    assert (found.path, found.rendered, found.failure) == (["r1"], {"r1": {"sql": "PASSWORD '********'"}}, None)
+
+
+def test_what_was_not_rendered_any_more_says_why(tmp_path: Path) -> None:
+    found = moved(tmp_path, Answering([{**SEEN, "moves": [FIRST]}], ended_by="timeout"), render=["r1"])
+    assert found.rendered == {"r1": {"error": "[timeout] a traceback with ********"}}
+
+
+@pytest.mark.parametrize(("answer", "key", "said"), [
+    ({**SEEN, "moves": {"mismatch": ["a", "b"]}}, "rehearsal_elsewhere", "a; b"),
+    ({"errors": {"setup": "x is s3cret"}}, "alembic_broken", "x is ********"),
+    ({"graph": [], "errors": {"probe": "RuntimeError: y"}}, "alembic_broken", "RuntimeError: y"),
+])
+def test_without_a_sound_environment_at_the_right_place_nothing_was_moved(
+        tmp_path: Path, answer: dict[str, Any], key: str, said: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        moved(tmp_path, Answering([answer]))
+    assert refused.value.key == key and said in str(refused.value.facts)

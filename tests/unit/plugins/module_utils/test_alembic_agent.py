@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -126,3 +127,45 @@ def test_a_part_that_fails_leaves_the_others_standing(tmp_path: Path) -> None:
 def test_a_history_that_cannot_be_read_is_an_error_and_not_silence(tmp_path: Path, source: str) -> None:
     answer, _done = ask(project(tmp_path, r1=source), "graph")
     assert "graph" not in answer and answer["errors"]["graph"]
+
+
+MOVING = {"config": "alembic.ini", "moves": [["upgrade", "r1"], ["upgrade", "r2"], ["downgrade", "r1"]],
+          "expected": {"system_identifier": "7", "database": "d"}}
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Alembic's commands, of which `upgrade r2` fails; what was asked of them."""
+    command = pytest.importorskip("alembic.command")
+    asked: list[str] = []
+
+    def act(name: str, config: Any, revision: str) -> None:
+        asked.append(f"{name} {revision}")
+        assert config.attributes == {}, "what env.py left in one is not met by the next"
+        config.attributes["left"] = True
+        if asked[-1] == "upgrade r2":
+            raise SystemExit("enough")
+
+    for name in ("upgrade", "downgrade"):
+        monkeypatch.setattr(command, name, functools.partial(act, name))
+    return asked
+
+
+def test_moves_are_told_one_by_one_and_stop_at_the_first_that_fails(commands: list[str]) -> None:
+    made: list[dict[str, Any]] = []
+    told: list[int] = []
+    seen = {"system_identifier": "7", "database": "d", "user": "u"}
+    assert _alembic_agent.move(MOVING, seen, made, lambda: told.append(len(made))) is made
+    assert [(entry["direction"], entry["revision"], entry["ok"], entry["error"]) for entry in made] == [
+        ("upgrade", "r1", True, ""), ("upgrade", "r2", False, "SystemExit: enough")]
+    assert told == [1, 2] and commands == ["upgrade r1", "upgrade r2"] and made[0]["seconds"] >= 0
+
+
+@pytest.mark.parametrize(("seen", "wrong"), [
+    ({"system_identifier": "8", "database": "d"}, ["system_identifier '8' (expected '7')"]),
+    ({"database": "other"}, ["database 'other' (expected 'd')", "system_identifier None (expected '7')"]),
+])
+def test_nothing_is_moved_where_the_connection_is_another_one(commands: list[str], seen: dict[str, str],
+                                                              wrong: list[str]) -> None:
+    assert _alembic_agent.move(MOVING, seen, [], lambda: None) == {"mismatch": wrong}
+    assert commands == []

@@ -174,6 +174,6 @@ def test_dollar_signs_are_read_as_they_were_meant() -> None:
 
 def test_variables_are_handed_over_by_name() -> None:
     """Each value would show in the list of processes; only what steers the client goes by value, and no secret."""
-    options, handed = _compose_runtime._handed_over({"DATABASE_URL": "x", "PATH": "/bin", "DOCKER_TOKEN": "hush-hush"})
+    options, handed = _compose_runtime.handed_over({"DATABASE_URL": "x", "PATH": "/bin", "DOCKER_TOKEN": "hush-hush"})
     assert options == ["--env", "DATABASE_URL", "--env", "PATH=/bin", "--env", "DOCKER_TOKEN"]
     assert handed == {"DATABASE_URL": "x", "DOCKER_TOKEN": "hush-hush"}
