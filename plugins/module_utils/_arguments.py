@@ -51,6 +51,15 @@ def version_spec() -> dict[str, t.Any]:
     }
 
 
+def scratch_spec() -> dict[str, t.Any]:
+    """Return the options by which a scratch server is had."""
+    return {
+        "isolation": {"type": "str", "default": "auto", "choices": ["auto", "namespace", "override"]},
+        "scratch_environment": {"type": "dict", "default": {}, "no_log": True},
+        "scratch_bin_dir": {"type": "path"},
+    }
+
+
 def alembic_spec() -> dict[str, t.Any]:
     """Return the options of the doc fragment C(recyclic.rollback.alembic)."""
     return {

@@ -7,7 +7,15 @@
 
 from __future__ import annotations
 
-from . import _messages_compose, _messages_diagnose, _messages_functional, _messages_services
+from . import (
+    _messages_compose,
+    _messages_diagnose,
+    _messages_functional,
+    _messages_plan,
+    _messages_rehearsal,
+    _messages_scratch,
+    _messages_services,
+)
 
 LANGUAGES = ("en", "fr")
 
@@ -15,6 +23,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     **_messages_compose.MESSAGES,
     **_messages_diagnose.MESSAGES,
     **_messages_functional.MESSAGES,
+    **_messages_plan.MESSAGES,
+    **_messages_rehearsal.MESSAGES,
+    **_messages_scratch.MESSAGES,
     **_messages_services.MESSAGES,
     # Getting there
     "client_program_missing": (
@@ -111,9 +122,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "{migration} est la première révision de son historique : il n'y a rien en dessous. Restaurez plutôt une sauvegarde."),
     "nothing_recorded": (
         "The version table is empty or absent: nobody can tell whether {migration} was applied. Find the true revision, "
-        "then record it with 'alembic stamp'.",
+        "then record it with 'alembic stamp'. {truth}",
         "La table de version est vide ou absente : nul ne peut dire si {migration} a été appliquée. Trouvez la vraie "
-        "révision, puis inscrivez-la avec « alembic stamp »."),
+        "révision, puis inscrivez-la avec « alembic stamp ». {truth}"),
     "recorded_unknown": (
         "The database records {revisions}, which this Alembic environment does not know (its heads: {heads}). Use the "
         "migrations the database was built with: rollback_alembic_config, or the newer image.",
@@ -121,23 +132,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "qui ont construit la base : rollback_alembic_config, ou l'image plus récente."),
     "heads_overlap": (
         "The database records {lower} and {upper}, of which one stands on the other: a restore over live objects leaves "
-        "this. Find which is true and remove the other row by hand before any migration.",
+        "this. Find which is true and remove the other row by hand before any migration. {truth}",
         "La base porte {lower} et {upper}, dont l'une repose sur l'autre : une restauration par-dessus l'existant laisse "
-        "cela. Trouvez la vraie et retirez l'autre ligne à la main avant toute migration."),
+        "cela. Trouvez la vraie et retirez l'autre ligne à la main avant toute migration. {truth}"),
     "path_ambiguous": (
         "Going from {recorded} down to {target} has no single meaning: {error}. Set rollback_to_revision to the "
         "migration's own parent.",
         "Descendre de {recorded} à {target} n'a pas un sens unique : {error}. Indiquez dans rollback_to_revision le parent "
         "de la migration."),
-    "path_crosses": (
-        "Going to {target} would also undo: {crossed}. Only {migration} is asked for. {way_out}",
-        "Aller à {target} annulerait aussi : {crossed}. Seule {migration} est demandée. {way_out}"),
-    "way_out_parent": (
-        "Leave rollback_to_revision empty: its own parent {parent} undoes nothing else.",
-        "Laissez rollback_to_revision vide : son parent {parent} n'annule rien d'autre."),
-    "way_out_newer": (
-        "Newer revisions stand on it: a backup from before it, or a corrective migration, is the way.",
-        "Des révisions plus récentes reposent dessus : il faut une sauvegarde d'avant, ou une migration corrective."),
     "version_contradicts": (
         "By its version table the database is already without {migration}, but its tables say otherwise: {checks}. Either "
         "rows were added since, or the recorded revision is not true. Nothing was changed; look before stamping anything: "
@@ -332,6 +334,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "check_same": ("the same {rows} rows", "les mêmes {rows} lignes"),
     "check_other_content": ("{rows} rows, other content", "{rows} lignes, autre contenu"),
     "check_tables_unchanged": ("{tables} tables unchanged", "{tables} tables inchangées"),
+    "check_tables_foreseen": ("; as foreseen: {tables}", " ; comme prévu : {tables}"),
     "difference_gone": ("{table}: gone (it held {before} rows)", "{table} : disparue (elle avait {before} lignes)"),
     "difference_new": ("{table}: new ({after} rows)", "{table} : nouvelle ({after} lignes)"),
     "difference_structure": ("{table}: other columns, constraints or indexes",
@@ -359,8 +362,17 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "sum_outage": ("Outage: {outage} s; whole run: {duration} s", "Interruption : {outage} s ; durée totale : {duration} s"),
     "sum_checks": ("Checks: {passed} passed, {failed} failed, {other} other",
                    "Contrôles : {passed} réussis, {failed} en échec, {other} autres"),
-    "sum_backup": ("Backup: {path} ({bytes} bytes, read back whole; not yet restored and compared)",
-                   "Sauvegarde : {path} ({bytes} octets, relue en entier ; pas encore restaurée ni comparée)"),
+    "sum_backup": ("Backup: {path} ({bytes} bytes, read back whole; not restored and compared)",
+                   "Sauvegarde : {path} ({bytes} octets, relue en entier ; ni restaurée ni comparée)"),
+    "sum_backup_proved": ("Backup: {path} ({bytes} bytes, restored on a copy and compared)",
+                          "Sauvegarde : {path} ({bytes} octets, restaurée sur une copie et comparée)"),
+    "sum_rehearsal": ("Rehearsal: {result}; the downgrade took {seconds} s there, the longest lock {lock}",
+                      "Répétition : {result} ; le downgrade y a pris {seconds} s, le verrou le plus long {lock}"),
+    "sum_unrehearsed": ("Rehearsal: none, as accepted", "Répétition : aucune, comme accepté"),
+    "sum_losses": ("Accepted losses:", "Pertes acceptées :"),
+    "sum_loss": ("  {id}: {text}", "  {id} : {text}"),
+    "head_losses": ("Losses", "Pertes"),
+    "col_loss": ("Id | What | Rows", "Identifiant | Quoi | Lignes"),
     "sum_resumed": ("Taken up after a cut at: {steps}", "Repris après une coupure à : {steps}"),
     "sum_report": ("Report: {path}", "Rapport : {path}"),
     "sum_next": ("Next: {next}", "Ensuite : {next}"),
@@ -374,8 +386,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "next_failed_needs_human": (
         "Do not run anything again yet. The state: ansible-playbook status.yml. The data from before: {restore}",
         "Ne rien relancer pour l'instant. L'état : ansible-playbook status.yml. Les données d'avant : {restore}"),
-    "next_planned": ("Nothing was changed. To do it: the same command without --check.",
-                     "Rien n'a été modifié. Pour le faire : la même commande sans --check."),
+    "next_planned": ("Nothing was changed. To do it: ansible-playbook rollback.yml, with the same inventory.",
+                     "Rien n'a été modifié. Pour le faire : ansible-playbook rollback.yml, avec le même inventaire."),
     "next_done": ("Nothing more to do.", "Plus rien à faire."),
     "next_cut_off": ("Take up the run that was cut off: ansible-playbook {playbook}.yml",
                      "Reprendre le run coupé : ansible-playbook {playbook}.yml"),

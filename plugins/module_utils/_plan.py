@@ -54,7 +54,7 @@ def goal(graph: Graph, recorded: t.Sequence[str], migration: str, to_revision: s
     Raises Refusal for a state or a target that has no single, exact meaning.
     """
     if not recorded:
-        raise Refusal("nothing_recorded", migration=migration)
+        raise Refusal("nothing_recorded", migration=migration, truth="")
     graph.require_sound(recorded)
     target = target_of(graph, migration, to_revision)
     if migration not in graph.ancestors(*recorded):
@@ -69,16 +69,9 @@ def goal(graph: Graph, recorded: t.Sequence[str], migration: str, to_revision: s
     return Goal(target, APPLIED, tuple(path), tuple(sorted(left)))
 
 
-def crossing(chosen: Goal, migration: str) -> list[str]:
-    """Return the revisions the path undoes besides the migration."""
-    return [revision for revision in chosen.path if revision != migration]
-
-
 def describe(database: str, migration: str, graph: Graph, recorded: t.Sequence[str], chosen: Goal,
              purpose: dict[str, int | None], probe: dict[str, t.Any]) -> dict[str, t.Any]:
-    """Return the plan as ``plan.json`` holds it."""
-    crossed = crossing(chosen, migration)
-    undoable = chosen.position == APPLIED and not crossed
+    """Return the beginning of the plan as ``plan.json`` holds it: where from, where to, by which revisions."""
     return {
         "database": database,
         "migration": migration,
@@ -89,15 +82,4 @@ def describe(database: str, migration: str, graph: Graph, recorded: t.Sequence[s
         "path": [{**graph[revision].describe(), "in_scope": revision == migration} for revision in chosen.path],
         "purpose": purpose,
         "version_table": {"name": probe["version_table"], "schema": probe["version_table_schema"]},
-        "routes": {"alembic": {
-            "verdict": "safe" if undoable else "impossible",
-            "reasons": [f"crosses {revision}" for revision in crossed],
-            "losses": [],
-            "estimate_s": None,
-        }},
-        "recommended": "alembic" if undoable else None,
-        "alternatives": [],
-        "blockers": [],
-        "warnings": [],
-        "consistent": "unknown",
     }

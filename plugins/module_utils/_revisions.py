@@ -75,7 +75,7 @@ class Graph:
             raise Refusal("recorded_unknown", revisions=", ".join(unknown), heads=", ".join(self.heads()) or "-")
         overlap = self.overlapping(recorded)
         if overlap:
-            raise Refusal("heads_overlap", lower=overlap[0], upper=overlap[1])
+            raise Refusal("heads_overlap", lower=overlap[0], upper=overlap[1], truth="")
 
     def overlapping(self, recorded: t.Sequence[str]) -> tuple[str, str] | None:
         """Return two recorded revisions of which one stands on the other: no healthy database records both."""

@@ -86,6 +86,15 @@ def begin(state: StateDirectory, ground: Ground, connection: t.Any, meta: dict[s
             "cut_off": cut_off, "ended": ended}
 
 
+def beside(state: StateDirectory, meta: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return a run that changes nothing, and so may go on beside another: no lock, and ``latest`` is not its own."""
+    run_id = new_run_id()
+    run_dir = state.run_dir(run_id)
+    os.makedirs(run_dir, mode=0o700, exist_ok=True)
+    write_json(os.path.join(run_dir, META), {"run_id": run_id, "lock": "", **meta})
+    return {"run_id": run_id, "run_dir": run_dir, "token": "", "resumed": False, "cut_off": None, "ended": []}
+
+
 def require_held(run_dir: str | None, token: str | None) -> None:
     """Raise Refusal when this run's lock was taken over: somebody else goes on in its place."""
     if not (run_dir and token):
@@ -129,10 +138,10 @@ def inspect_run(run_dir: str) -> dict[str, t.Any]:
 
 
 def last_report(state: StateDirectory, database: str) -> dict[str, t.Any] | None:
-    """Return the newest report on a database."""
+    """Return the newest report on what was done to a database; a drill acts on copies of it, a plan on nothing."""
     for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
         report = None if name == "latest" else read_json(os.path.join(state.runs, name, REPORT))
-        if report and report.get("database") == database:
+        if report and report.get("database") == database and report.get("playbook") not in ("drill", "plan"):
             return t.cast("dict[str, t.Any]", report)
     return None
 
@@ -140,8 +149,11 @@ def last_report(state: StateDirectory, database: str) -> dict[str, t.Any] | None
 def last_goal(state: StateDirectory, database: str) -> list[str]:
     """Return the revisions the newest plan on a database was to leave recorded; none where there is no plan."""
     for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
-        plan = None if name == "latest" else read_json(os.path.join(state.runs, name, "plan.json"))
-        if plan and plan.get("database") == database:
+        place = state.run_dir(name)
+        plan = None if name == "latest" else read_json(os.path.join(place, "plan.json"))
+        # A plan alone leaves nothing recorded.
+        if plan and plan.get("database") == database and (
+                read_json(os.path.join(place, META)) or {}).get("playbook") != "plan":
             return sorted(plan["to_heads"])
     return []
 

@@ -9,8 +9,11 @@ module: plan_info
 short_description: Say what undoing a migration would do, before anything is done
 version_added: 0.1.0
 description:
-  - From the live state, read-only - where the database stands, which revisions would be undone and which would be
-    recorded afterwards, and whether that is exactly the migration asked for.
+  - From the live state, read-only and in seconds - where the database stands, which revisions each route (Alembic, by
+    hand, from a backup) would undo, what it would take with it, counted, and what has to be accepted by name.
+  - What the downgrades do is seen on a scratch server, where the history is built from nothing, undone and applied
+    again. Nothing of production is reached from there, and nothing of it is left. The same shows whether the recorded
+    revisions are true.
   - A state or a destination without a single, exact meaning is refused with the way out.
   - A migration that is already undone by the version table must be undone by the tables as well.
 author:
@@ -19,6 +22,7 @@ extends_documentation_fragment:
   - recyclic.rollback.common
   - recyclic.rollback.alembic
   - recyclic.rollback.checks
+  - recyclic.rollback.rehearsal.scratch
   - recyclic.rollback.common.attributes
   - recyclic.rollback.common.info
 options:
@@ -37,6 +41,28 @@ options:
     type: list
     elements: str
     default: []
+  migration_rows:
+    description:
+      - For each of these tables an SQL condition that finds the rows the migration made. Other rows are then a loss.
+        Without one, every row counts as the migration's.
+    type: dict
+    default: {}
+  accept:
+    description:
+      - The losses accepted, by the ids the plan prints; C(id=17) accepts no more than 17 rows.
+    type: list
+    elements: str
+    default: []
+  state_dir:
+    description:
+      - The state directory, for the backups to restore from and for what was measured before. By default none is looked
+        at.
+    type: path
+  trial:
+    description:
+      - Whether the history is tried on a scratch server. Without, only the rendered SQL is read.
+    type: bool
+    default: true
   application:
     description:
       - With O(runtime=compose), the services whose images are compared with that of the migrations, besides the
@@ -66,6 +92,10 @@ EXAMPLES = r"""
     alembic_config: /srv/recyclic/api/alembic.ini
     alembic_python: /srv/recyclic/venv/bin/python
     migration: k1l2m3n4o5p6
+    concerned: [categories]
+    migration_rows:
+      categories: name IN (SELECT label FROM dom_category)
+    state_dir: /var/lib/recyclic-rollback
   register: planned
 """
 
@@ -78,6 +108,15 @@ finishing:
   returned: success
 lines:
   description: The plan in a few lines, in the operator's language.
+  type: list
+  elements: str
+  returned: success
+refusal:
+  description: Why a rollback may not go on with this plan, and what to type; empty where it may.
+  type: str
+  returned: success
+missing:
+  description: The ids still to be accepted.
   type: list
   elements: str
   returned: success
@@ -115,14 +154,61 @@ plan:
       type: list
       elements: str
     path:
-      description: The revisions undone, in order, each with C(revision), C(message), C(in_scope) and C(downgrade).
+      description:
+        - The revisions undone, in order, each with C(revision), C(message), C(in_scope) and C(downgrade) -
+          V(implemented), V(empty?) (it seems to do nothing, until a rehearsal has shown it), V(raises) or V(unknown).
       type: list
       elements: dict
     purpose:
       description: Rows in the migration's own tables, by table; V(none) for one that is absent.
       type: dict
     routes:
-      description: By route C(verdict), C(reasons), C(losses) and C(estimate_s).
+      description:
+        - For V(alembic), V(manual) and V(restore) the C(verdict) (V(safe), V(needs_acceptance), V(impossible)), the
+          C(reasons) in words, the C(losses), each with C(id), C(text), C(rows) (rows or values; V(none) where nothing
+          is counted) and C(exact), and C(estimate_s) in seconds with C(estimate_from), V(rehearsal) or V(trial), the
+          measure it comes from.
+      type: dict
+    recommended:
+      description: The route that loses least; V(none) when none is possible.
+      type: str
+    alternatives:
+      description: Other ways, each with C(route), C(to_revision), the revisions it C(undoes), and C(text).
+      type: list
+      elements: dict
+    blockers:
+      description:
+        - Sessions that hold locks on the tables at stake, each with C(pid), C(application), C(user), C(client),
+          C(state), C(seconds), C(query) and C(tables).
+      type: list
+      elements: dict
+    warnings:
+      description: What the operator should know besides.
+      type: list
+      elements: str
+    consistent:
+      description: Whether the schema is that of the recorded revisions - V(yes), V(no) or V(unknown).
+      type: str
+    consistency:
+      description:
+        - What that rests on - C(differs), the C(true_heads) whose schema it is where one is, C(drift) made by hand, and
+          C(why) it is unknown.
+      type: dict
+    changes:
+      description: By table, how it is going to differ; V(none) where nothing showed that.
+      type: dict
+    accepted:
+      description: The ids that were accepted.
+      type: list
+      elements: str
+    size_bytes:
+      description: What the tables take, in bytes.
+      type: int
+    free_bytes:
+      description: What is free where O(state_dir) is, in bytes; V(none) without one.
+      type: int
+    backup:
+      description: The newest good backup, with C(path), C(finished_at), C(heads) and C(restored_and_compared).
       type: dict
     images:
       description:
@@ -130,19 +216,19 @@ plan:
           C(service), C(image), C(id), the C(heads) it was made for and whether its path is the same (C(same_path)).
       type: list
       elements: dict
-    recommended:
-      description: The route to take; V(none) when there is none.
-      type: str
 """
 
 import os
+from dataclasses import asdict
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import (
     environment_from,
     prefix_of,
     require_same_place,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
+from ansible_collections.recyclic.rollback.plugins.module_utils._announce import Mission
+from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run, scratch_spec
+from ansible_collections.recyclic.rollback.plugins.module_utils._backup import describe_database
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     check_spec,
     judge,
@@ -150,9 +236,11 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     take_evidence,
     told,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences
+from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences, qualified
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import (
     Limits,
+    identity,
+    rows,
     session_name,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem, Refusal
@@ -164,15 +252,14 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._images import examine, require_known
+from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
-from ansible_collections.recyclic.rollback.plugins.module_utils._plan import (
-    APPLIED,
-    ROLLED_BACK,
-    crossing,
-    describe,
-    goal,
-)
+from ansible_collections.recyclic.rollback.plugins.module_utils._plan import APPLIED, ROLLED_BACK, describe, goal
+from ansible_collections.recyclic.rollback.plugins.module_utils._plan_text import plan_lines
+from ansible_collections.recyclic.rollback.plugins.module_utils._planning import Request, find, true_heads
 from ansible_collections.recyclic.rollback.plugins.module_utils._redact import environment_secrets
+from ansible_collections.recyclic.rollback.plugins.module_utils._scratch import wish_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._stakes import Stakes
 
 
 def lenient(check, concerned):
@@ -181,72 +268,131 @@ def lenient(check, concerned):
 
 
 def plan(module, redact):
-    params = module.params
+    params, language = module.params, module.params["language"]
     run_id, ground = run_id_of(params["run_dir"]), ground_from(params, redact)
-    target = ground.target
-    limits = Limits(params["lock_timeout"], params["statement_timeout"])
+    target, limits = ground.target, Limits(params["lock_timeout"], params["statement_timeout"])
     with Journal(params["run_dir"]).step("plan") as step, target.open(
-            session_name(run_id, "plan"), limits, autocommit=False) as connection:
+            session_name(run_id, "plan"), limits) as connection:
+        rows(connection, "SET default_transaction_read_only TO on")
         environment = environment_from(params, ground.runtime, redact)
         sight = environment.look_from(connection, prefix_of(run_id), limits, "downgrade", params["migration"],
                                       params["to_revision"])
         require_same_place(sight, connection, target, prefix_of(run_id))
         recorded = sight.heads(connection)
-        connection.rollback()
         require_known(ground, sight.graph, recorded)
-        chosen = goal(sight.graph, recorded, params["migration"], params["to_revision"], sight.path, sight.path_error)
-        concerned = [{"id": f"table:{name}", "table": name, "filter": None, "unchanged": False}
-                     for name in params["concerned"]]
+        like = {**identity(connection), **describe_database(connection)}
+        request = Request(Mission(params["migration"], tuple(params["concerned"]), params["migration_rows"]),
+                          acceptances(params["accept"]), limits, run_id, language, params["state_dir"],
+                          params["trial"], wish_from(params))
+        try:
+            chosen = goal(sight.graph, recorded, params["migration"], params["to_revision"], sight.path,
+                          sight.path_error)
+        except Refusal as refusal:
+            if refusal.key in ("heads_overlap", "nothing_recorded"):
+                refusal.facts["truth"] = truth(ground, environment, sight, connection, like, request, redact, recorded)
+            raise
         if chosen.position == APPLIED:
-            require_no_traces(connection, params, sight)
-        checks = [lenient(check, params["concerned"]) for check in params["checks"]]
-        evidence = take_evidence(connection, [*checks, *concerned], 0, False,
-                                 sight.probe["version_table"], sight.probe["version_table_schema"])
-        purpose = {name: evidence["checks"][f"table:{name}"]["rows"] for name in params["concerned"]}
-        absent = [(check["id"], check["table"]) for check in params["checks"]
-                  if not evidence["checks"][check["id"]]["present"] and check["expectation"] != "migrated"]
+            require_no_traces(params, target, sight)
+        purpose, absent = present(connection, params)
         planned = describe(target.database, params["migration"], sight.graph, recorded, chosen, purpose, sight.probe)
         redact.learn(environment_secrets(params["resume_environment"]))
         seen = examine(ground, environment, sight.graph, recorded, chosen.to_heads, params["application"],
-                       params["resume_environment"], params["language"])
-        planned.update(images=seen.images, notes=seen.lines)
-        planned["warnings"] = seen.warnings + [
-            say(params["language"], "plan_absent", check=check, table=table) for check, table in absent]
+                       params["resume_environment"], language)
+        found = find(ground, environment, sight, chosen, recorded, connection, like, request, redact)
+        planned.update(conclusions(found, params), images=seen.images, notes=seen.lines)
+        planned["warnings"] = [*found.warnings, *seen.warnings, *(
+            say(language, "plan_absent", check=check, table=table) for check, table in absent)]
+        sharpen(planned, found)
         step.facts["to_revision"] = chosen.to_revision
         begun = plan_begun(params["run_dir"]) if chosen.position == ROLLED_BACK else None
         if begun:
-            return result({**begun, "position": ROLLED_BACK}, True, params["language"])
+            return result({**begun, "position": ROLLED_BACK}, found, True, language)
         if params["run_dir"]:
             write_json(os.path.join(params["run_dir"], "plan.json"), planned)
-        if chosen.position == ROLLED_BACK:
-            judged = judge(checks, evidence, "rolled_back", None, [], params["language"])
-            failed = name_failed(judged, params["language"])
-            if failed:
-                raise Refusal("version_contradicts", migration=params["migration"], checks="; ".join(failed))
-        require_only(sight.graph, chosen, params["migration"], params["language"])
-    return result(planned, False, params["language"])
+        if chosen.position == ROLLED_BACK and not found.refusal:
+            found.refusal = contradiction(params, target, sight)
+    return result(planned, found, False, language)
 
 
-def result(planned, finishing, language):
+def truth(ground, environment, sight, connection, like, request, redact, recorded):
+    """Whose schema it is where the version table cannot be believed, and how to put that right; empty: not known."""
+    heads = true_heads(ground, environment, sight, connection, like, request, redact)
+    if not heads:
+        return ""
+    wrong = [revision for revision in recorded if revision not in heads]
+    version = ".".join(filter(None, (sight.probe["version_table_schema"], sight.probe["version_table"])))
+    way_out = f"alembic stamp --purge {' '.join(heads)}"
+    if wrong and set(heads) < set(recorded):
+        way_out = say(request.language, "overlap_delete", table=version,
+                      revisions=", ".join(f"'{revision}'" for revision in wrong))
+    return say(request.language, "overlap_true", heads=", ".join(heads), way_out=way_out)
+
+
+def present(connection, params):
+    """The rows of the migration's own tables, and the checks whose table is not there: ``(check, table)``."""
+    stakes = Stakes(connection)
+    counted = {table: stakes.rows_of(table) for table in params["concerned"]}
+    purpose = {table: count[0] if count else None for table, count in counted.items()}
+    absent = [(check["id"], check["table"]) for check in params["checks"]
+              if check["expectation"] != "migrated" and qualified(connection, check["table"]) is None]
+    return purpose, absent
+
+
+def conclusions(found, params):
+    """What was found, as ``plan.json`` keeps it."""
+    language, consistent = params["language"], found.consistent
+    return {
+        "routes": {route.name: route.describe(language) for route in found.routes},
+        "recommended": found.recommended,
+        "alternatives": found.alternatives,
+        "blockers": found.blockers,
+        "consistent": consistent.verdict,
+        "consistency": {"differs": [asdict(change) for change in consistent.differs],
+                        "true_heads": list(consistent.true_heads),
+                        "drift": [asdict(change) for change in consistent.drift], "why": consistent.why},
+        "changes": found.announced.changes,
+        "accepted": params["accept"],
+        "missing": [loss.id for loss in found.missing],
+        **found.facts,
+    }
+
+
+def sharpen(planned, found):
+    """Say of each downgrade what the trial showed, where its source alone does not."""
+    for step in planned["path"]:
+        effect = found.announced.effects.get(step["revision"])
+        if effect is False and step["downgrade"] in ("implemented", "unknown"):
+            step["downgrade"] = "empty?"
+        elif effect and step["downgrade"] in ("unknown", "empty?"):
+            step["downgrade"] = "implemented"
+
+
+def result(planned, found, finishing, language):
     """The result, with the lines an operator reads and the question that has to be answered."""
-    heads = {key: ", ".join(planned[key]) for key in ("from_heads", "to_heads")}
-    lines = [say(language, "plan_where", database=planned["database"], **heads)]
     if finishing:
         lines = [say(language, "plan_finishing")]
     elif planned["position"] == ROLLED_BACK:
-        lines = [say(language, "plan_nothing", migration=planned["migration"])]
+        lines = [say(language, "plan_where", database=planned["database"],
+                     **{key: ", ".join(planned[key]) for key in ("from_heads", "to_heads")}),
+                 say(language, "plan_nothing", migration=planned["migration"]), *planned["warnings"]]
     else:
-        lines += [say(language, "plan_step", **{key: step[key] for key in ("revision", "message", "downgrade")})
-                  for step in planned["path"]]
-        lines += [say(language, "plan_purpose", table=table, rows=rows)
-                  for table, rows in planned["purpose"].items() if rows is not None]
-        lines += [*planned.get("notes", []), *planned.get("warnings", [])]
+        lines = plan_lines(planned, found.routes, found.line, language)
     return {"changed": False, "plan": planned, "finishing": finishing, "lines": lines,
+            "refusal": "" if finishing else found.refusal, "missing": [loss.id for loss in found.missing],
             "prompt": say(language, "confirm_prompt", database=planned["database"]),
             "unconfirmed": say(language, "unconfirmed", database=planned["database"])}
 
 
-def require_no_traces(connection, params, sight):
+def contradiction(params, target, sight):
+    """Why a migration that is undone by the version table is not by the tables; empty where it is."""
+    checks = [lenient(check, params["concerned"]) for check in params["checks"]]
+    evidence = measured(params, target, sight, checks, 0, False)
+    failed = name_failed(judge(checks, evidence, "rolled_back", None, [], params["language"]), params["language"])
+    return say(params["language"], "version_contradicts", migration=params["migration"],
+               checks="; ".join(failed)) if failed else ""
+
+
+def require_no_traces(params, target, sight):
     """Refuse to go on after a cut in the middle of acting unless the database is as it was measured before."""
     run_dir = params["run_dir"]
     if not (run_dir and Journal(run_dir).acted()):
@@ -254,11 +400,17 @@ def require_no_traces(connection, params, sight):
     before = read_json(os.path.join(run_dir, "before.json"))
     if not before:
         raise Problem("cut_left_traces", changes=say(params["language"], "rests_on_no_evidence"))
-    now = take_evidence(connection, [], params["fingerprint_max_bytes"], True, sight.probe["version_table"],
-                        sight.probe["version_table_schema"])
+    now = measured(params, target, sight, [], params["fingerprint_max_bytes"], True)
     changed = differences(before["tables"], now["tables"])
     if changed:
         raise Problem("cut_left_traces", changes="; ".join(told(entry, params["language"]) for entry in changed))
+
+
+def measured(params, target, sight, checks, fingerprint_max_bytes, everything):
+    """Evidence, in a snapshot of its own."""
+    with target.open(session_name(run_id_of(params["run_dir"]), "plan"), autocommit=False) as connection:
+        return take_evidence(connection, checks, fingerprint_max_bytes, everything, sight.probe["version_table"],
+                             sight.probe["version_table_schema"])
 
 
 def plan_begun(run_dir):
@@ -267,26 +419,20 @@ def plan_begun(run_dir):
     return begun if begun and begun["position"] == APPLIED and Journal(run_dir).acted() else None
 
 
-def require_only(graph, chosen, migration, language):
-    """Refuse a path that undoes more than the migration, and name the way that does not."""
-    crossed = crossing(chosen, migration)
-    if not crossed:
-        return
-    above = set(crossed) - graph.ancestors(migration)
-    way_out = say(language, "way_out_newer" if above else "way_out_parent", parent=", ".join(graph[migration].down))
-    named = "; ".join(f"{revision} ({graph[revision].message})" for revision in crossed)
-    raise Refusal("path_crosses", target=chosen.to_revision, crossed=named, migration=migration, way_out=way_out)
-
-
 def main():
     run(plan, {
         "migration": {"type": "str", "required": True},
         "to_revision": {"type": "str"},
         "checks": {"type": "list", "elements": "dict", "default": [], "options": check_spec()},
         "concerned": {"type": "list", "elements": "str", "default": []},
+        "migration_rows": {"type": "dict", "default": {}},
+        "accept": {"type": "list", "elements": "str", "default": []},
+        "state_dir": {"type": "path"},
         "application": {"type": "list", "elements": "str", "default": []},
         "resume_environment": {"type": "dict", "default": {}},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
+        "trial": {"type": "bool", "default": True},
+        **scratch_spec(),
     }, alembic=True, supports_check_mode=True)
 
 

@@ -45,6 +45,12 @@ options:
       - What is wanted. A run that was cut off is taken up only for the same.
     type: dict
     default: {}
+  exclusive:
+    description:
+      - Whether it has to be the only run on its database. One that changes nothing need not be; it takes no lock, ends
+        nothing, and C(latest) does not point to it.
+    type: bool
+    default: true
   operator:
     description:
       - Who asked for it.
@@ -116,7 +122,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._errors import R
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, now
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
-from ansible_collections.recyclic.rollback.plugins.module_utils._run import begin
+from ansible_collections.recyclic.rollback.plugins.module_utils._run import begin, beside
 
 
 def begin_run(module, redact):
@@ -134,7 +140,8 @@ def begin_run(module, redact):
         state.create()
         meta = {"playbook": params["playbook"], "database": target.database, "goal": params["goal"],
                 "operator": params["operator"], "controller": params["controller"], "started_at": now()}
-        begun = begin(state, ground, connection, meta, params["take_over"])
+        begun = (begin(state, ground, connection, meta, params["take_over"]) if params["exclusive"]
+                 else beside(state, meta))
     return {"changed": False, **begun, "notice": notice(begun, params["language"])}
 
 
@@ -163,6 +170,7 @@ def main():
         "state_dir": {"type": "path", "required": True},
         "playbook": {"type": "str", "required": True},
         "goal": {"type": "dict", "default": {}},
+        "exclusive": {"type": "bool", "default": True},
         "operator": {"type": "str", "default": ""},
         "controller": {"type": "dict", "required": True},
         "take_over": {"type": "str"},

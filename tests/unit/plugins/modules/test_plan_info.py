@@ -9,54 +9,72 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
+from ansible_collections.recyclic.rollback.plugins.module_utils._announce import Announcement
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import Journal, write_json
-from ansible_collections.recyclic.rollback.plugins.module_utils._plan import APPLIED, ROLLED_BACK, Goal
-from ansible_collections.recyclic.rollback.plugins.module_utils._revisions import Graph, Revision
+from ansible_collections.recyclic.rollback.plugins.module_utils._losses import Loss
+from ansible_collections.recyclic.rollback.plugins.module_utils._plan import APPLIED, ROLLED_BACK
+from ansible_collections.recyclic.rollback.plugins.module_utils._planning import Findings
+from ansible_collections.recyclic.rollback.plugins.module_utils._routes import Route
+from ansible_collections.recyclic.rollback.plugins.module_utils._trial import Consistency, Trial
 from ansible_collections.recyclic.rollback.plugins.modules import plan_info
 
-GRAPH = Graph([Revision("a1", (), "first"), Revision("b1", ("a1",), "second"), Revision("c1", ("b1",), "third"),
-               Revision("d1", ("c1",), "fourth")])
 PLANNED: dict[str, Any] = {
     "database": "recyclic", "migration": "c1", "position": APPLIED, "from_heads": ["c1"], "to_heads": ["b1"],
     "path": [{"revision": "c1", "message": "third", "downgrade": "implemented", "in_scope": True}],
-    "purpose": {"categories": 14, "absent": None}}
+    "purpose": {"categories": 14, "absent": None}, "recommended": "alembic", "alternatives": [], "blockers": [],
+    "warnings": ["look out"]}
 
 
-@pytest.mark.parametrize(("path", "to", "crossed", "way_out"), [
-    (("d1", "c1"), "b1", "d1 (fourth)", "Newer revisions"),
-    (("c1", "b1"), "a1", "b1 (second)", "its own parent b1"),
-    (("d1", "c1", "b1"), "a1", "d1 (fourth); b1 (second)", "Newer revisions"),
-])
-def test_a_path_that_undoes_more_is_refused_with_the_way_out(path: tuple[str, ...], to: str, crossed: str, way_out: str
-                                                             ) -> None:
-    with pytest.raises(Refusal) as refused:
-        plan_info.require_only(GRAPH, Goal(to, APPLIED, path, (to,)), "c1", "en")
-    assert refused.value.key == "path_crosses"
-    assert refused.value.facts["crossed"] == crossed
-    assert way_out in str(refused.value.facts["way_out"])
+def found(*losses: Loss, missing: tuple[Loss, ...] = (), refusal: str = "", line: str = "") -> Findings:
+    routes = [Route("alembic", list(losses), estimate_s=1.5, estimate_from="rehearsal"), Route("manual", [], [
+        Problem("route_manual_crosses", revisions="b1")]), Route("restore", [Loss("written-since", "sales", 3)])]
+    return Findings(routes, Consistency("yes"), Trial(), Announcement(), missing=list(missing), refusal=refusal,
+                    line=line)
 
 
-@pytest.mark.parametrize("path", [("c1",), ()])
-def test_a_path_that_undoes_the_migration_alone_is_not_refused(path: tuple[str, ...]) -> None:
-    plan_info.require_only(GRAPH, Goal("b1", APPLIED, path, ("b1",)), "c1", "en")
-
-
-def test_the_operator_reads_what_is_undone_and_what_it_removes() -> None:
-    result = plan_info.result(PLANNED, False, "en")
+def test_the_operator_reads_the_routes_the_losses_and_the_line_to_paste() -> None:
+    losses = (Loss("drop-table", "categories", 17), Loss("revision", "b1", because="second"))
+    seen = found(*losses, missing=losses, refusal="not accepted", line="-e it")
+    result = plan_info.result(PLANNED, seen, False, "en")
     assert result["lines"] == [
-        "Database recyclic records c1; afterwards b1.", "undoes c1: third (its downgrade: implemented)",
-        "categories holds 14 rows and may differ afterwards: it is one of rollback_migration_tables"]
+        "Database recyclic records c1; afterwards b1.", "Revisions undone: 1; not asked for: 0.",
+        "undoes c1: third (its downgrade: implemented)",
+        "categories holds 14 rows and may differ afterwards: it is one of rollback_migration_tables", "",
+        "Route    | Verdict          | Loses",
+        "alembic  | needs acceptance | losses: 2; rows or values: 17; 1.5 s when last rehearsed",
+        "manual   | impossible       | by hand only the migration's own rows can be undone, and b1 would have to be "
+        "undone too",
+        "restore  | needs acceptance | losses: 1; rows or values: 3", "Recommended: alembic.", "",
+        "Alembic's route would take:", "  drop-table:categories: table categories goes, with 17 rows",
+        "  revision:b1: revision b1 (second) is undone too", "look out", "",
+        "To accept exactly this: -e it"]
+    assert (result["refusal"], result["missing"]) == ("not accepted", ["drop-table:categories", "revision:b1"])
     assert "(recyclic)" in result["prompt"] and "rollback_confirm=recyclic" in result["unconfirmed"]
     assert result["changed"] is False
 
 
-@pytest.mark.parametrize(("finishing", "line"), [
-    (False, "Nothing to undo: c1 is not applied."),
-    (True, "The goal was reached before the run was cut off; what is left is to validate."),
+@pytest.mark.parametrize(("finishing", "line", "refusal"), [
+    (False, "Nothing to undo: c1 is not applied.", "a lie"),
+    (True, "The goal was reached before the run was cut off; what is left is to validate.", ""),
 ])
-def test_where_nothing_is_to_be_undone_it_says_which_way(finishing: bool, line: str) -> None:
-    assert plan_info.result({**PLANNED, "position": ROLLED_BACK}, finishing, "en")["lines"] == [line]
+def test_where_nothing_is_to_be_undone_it_says_which_way(finishing: bool, line: str, refusal: str) -> None:
+    result = plan_info.result({**PLANNED, "position": ROLLED_BACK}, found(refusal="a lie"), finishing, "en")
+    assert line in result["lines"]
+    # What is left of a run that had acted is to validate, whatever a plan would say now.
+    assert result["refusal"] == refusal
+
+
+@pytest.mark.parametrize(("known", "effect", "told"), [
+    ("implemented", False, "empty?"), ("unknown", False, "empty?"), ("unknown", True, "implemented"),
+    ("empty?", True, "implemented"), ("raises", False, "raises"), ("implemented", None, "implemented"),
+])
+def test_what_a_trial_showed_of_a_downgrade_is_told(known: str, effect: bool | None, told: str) -> None:
+    planned = {"path": [{"revision": "c1", "downgrade": known}]}
+    seen = found()
+    seen.announced.effects = {"c1": effect}
+    plan_info.sharpen(planned, seen)
+    assert planned["path"][0]["downgrade"] == told
 
 
 @pytest.mark.parametrize(("position", "acted", "begun"), [

@@ -1,0 +1,248 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# Private to this collection: no promise is made to other importers.
+
+"""A plan put together: the trial, the three routes, whether the record is true, and what has to be accepted."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ._alembic import Environment, Sight
+from ._announce import Announcement, Mission, announce
+from ._backup import newest_good
+from ._catalogue import Change, read_catalogue
+from ._database import Limits
+from ._errors import Problem, Refusal
+from ._evidence import StateDirectory, read_json
+from ._ground import Ground
+from ._losses import Acceptances, Loss, ready_line, settle_losses
+from ._messages import say
+from ._plan import APPLIED, Goal
+from ._redact import Redactor
+from ._routes import (
+    IMPOSSIBLE,
+    Route,
+    acceptance,
+    alternatives,
+    by_alembic,
+    by_hand,
+    by_restore,
+    demanded,
+    recommend,
+)
+from ._scratch import Scratch, Wish, scratch_server
+from ._stakes import Stakes, blockers, looking
+from ._trial import Catalogue, Consistency, Course, Trial, consistency, see_history, try_course
+
+# By these a scratch server is not to be had: then nothing can be rehearsed either.
+_NO_SCRATCH = ("scratch_", "disk_too_small", "image_missing")
+SHOWN_CHANGES = 8
+
+
+@dataclass
+class Request:
+    """What a plan is asked with, besides where the database is."""
+
+    mission: Mission
+    accepted: Acceptances
+    limits: Limits
+    run_id: str | None
+    language: str
+    state_dir: str | None = None
+    try_it: bool = True
+    wish: t.Callable[[dict[str, t.Any], int], Wish] | None = None
+
+
+@dataclass
+class Findings:
+    """What a plan found: the routes, the record's truth, what is missing, and why the run may not go on (in words)."""
+
+    routes: list[Route]
+    consistent: Consistency
+    trial: Trial
+    announced: Announcement
+    recommended: str | None = None
+    alternatives: list[dict[str, t.Any]] = field(default_factory=list)
+    blockers: list[dict[str, t.Any]] = field(default_factory=list)
+    missing: list[Loss] = field(default_factory=list)
+    line: str = ""
+    refusal: str = ""
+    warnings: list[str] = field(default_factory=list)
+    facts: dict[str, t.Any] = field(default_factory=dict)
+
+
+def find(ground: Ground, environment: Environment, sight: Sight, chosen: Goal, recorded: t.Sequence[str],
+         connection: t.Any, like: dict[str, t.Any], request: Request, redact: Redactor) -> Findings:
+    """Find out what a rollback would cost. ``connection`` is a read-only session on the live database, in autocommit.
+
+    ``like`` is what identity() and describe_database() say of it.
+    """
+    course = Course(sight.graph, tuple(recorded), chosen.to_heads, chosen.to_revision, chosen.path,
+                    sight.probe["version_table"], sight.probe["version_table_schema"], sight.probe["user"])
+    stakes = Stakes(connection)
+    with looking(connection):
+        live = read_catalogue(connection)
+    size = sum(stakes.sizes.values())
+    trial, consistent, no_scratch = _try(ground, environment, course, live, like, size, request, redact)
+    announced = announce(course, request.mission, live, trial, stakes) if chosen.path else Announcement()
+    alembic = by_alembic(announced, trial)
+    found = Findings([alembic], consistent, trial, announced)
+    found.facts = {"size_bytes": size, "free_bytes": _free(request.state_dir)}
+    if chosen.position == APPLIED:
+        _weigh(found, course, live, stakes, like, request, no_scratch)
+        at_stake = {*request.mission.tables, *(announced.changes or {})} & set(live["tables"])
+        found.blockers = blockers(connection, at_stake, stakes)
+    _tell_consistency(found, recorded, request.language)
+    return found
+
+
+def _try(ground: Ground, environment: Environment, course: Course, live: Catalogue, like: dict[str, t.Any], size: int,
+         request: Request, redact: Redactor) -> tuple[Trial, Consistency, str]:
+    """Return the trial, whether the record is true, and why no scratch server can be had (empty: it can)."""
+    language = request.language
+    if not (request.try_it and request.wish):
+        return _rendered(environment, course, Trial(error=say(language, "why_not_tried"))), Consistency(
+            "unknown", why=say(language, "why_not_tried")), ""
+    try:
+        # Nothing of the data is put there: only the schema.
+        with scratch_server(ground, request.wish(like, 0), redact) as scratch:
+            trial = try_course(scratch, environment, course, request.limits, request.run_id)
+            if trial.before is None:
+                why = say(language, "why_not_built", error=trial.error)
+                return _rendered(environment, course, trial), Consistency("unknown", why=why), ""
+            return trial, _truth(scratch, environment, course, live, trial, request), ""
+    except Refusal as refusal:
+        why = say(language, refusal.key, **refusal.facts)
+        missing = why if refusal.key.startswith(_NO_SCRATCH) else ""
+        return _rendered(environment, course, Trial(error=why)), Consistency("unknown", why=why), missing
+
+
+def _truth(scratch: Scratch, environment: Environment, course: Course, live: Catalogue, trial: Trial,
+           request: Request) -> Consistency:
+    assert trial.before is not None
+    without = (course.version_table,)
+    found = consistency(live, trial.before, trial.seen, without)
+    if found.verdict == "yes" and not found.drift:
+        return found
+    # What no state on the way explains, another branch or a later revision may.
+    history = see_history(scratch, environment, course, request.limits, request.run_id)
+    return consistency(live, trial.before, [*trial.seen, *history], without)
+
+
+def true_heads(ground: Ground, environment: Environment, sight: Sight, connection: t.Any, like: dict[str, t.Any],
+               request: Request, redact: Redactor) -> list[str]:
+    """Return the revisions whose schema the live database has, whatever it records; none where that is not known."""
+    course = Course(sight.graph, (), (), "", (), sight.probe["version_table"], sight.probe["version_table_schema"],
+                    sight.probe["user"])
+    if not (request.try_it and request.wish):
+        return []
+    try:
+        with scratch_server(ground, request.wish(like, 0), redact) as scratch:
+            history = see_history(scratch, environment, course, request.limits, request.run_id)
+    except Problem:
+        return []
+    nothing: Catalogue = {"tables": {}, "types": {}, "sequences": [], "foreign_keys": []}
+    return list(consistency(read_catalogue(connection), nothing, history, (course.version_table,)).true_heads)
+
+
+def _rendered(environment: Environment, course: Course, trial: Trial) -> Trial:
+    """Add what rendering shows, where nothing at all can be reached."""
+    if course.path and not trial.rendered:
+        trial.rendered = environment.render(list(course.path), "downgrade")
+    return trial
+
+
+def _weigh(found: Findings, course: Course, live: Catalogue, stakes: Stakes, like: dict[str, t.Any], request: Request,
+           no_scratch: str) -> None:
+    """Put the three routes side by side, and say what is still to be accepted."""
+    language, mission = request.language, request.mission
+    [alembic] = found.routes
+    if found.announced.effects.get(mission.migration) is False and found.trial.complete:
+        alembic.obstacles.append(Problem("route_inert", revision=mission.migration))
+    extra = []
+    if no_scratch or Loss("unrehearsed").id in request.accepted.limits:
+        extra.append(Loss("unrehearsed", because=f": {no_scratch}" if no_scratch else ""))
+    if found.consistent.verdict == "no":
+        extra.append(Loss("inconsistent", because=_listed(found.consistent.differs)))
+    alembic.losses = settle_losses([*alembic.losses, *extra])
+    backups = os.path.join(request.state_dir, "backups") if request.state_dir else ""
+    known = {"database": like["database"], "server": like["system_identifier"]}
+    newest = newest_good(backups, **known) if backups else None
+    good = newest_good(backups, **known, heads=sorted(course.to_heads)) if backups else None
+    found.facts["backup"] = newest and {"path": newest["path"], "finished_at": newest["finished_at"],
+                                        "heads": newest["heads"],
+                                        "restored_and_compared": newest["restored_and_compared"]}
+    found.routes += [by_hand(course, mission, live, found.trial, stakes),
+                     by_restore(course, mission, live, found.trial, stakes, good, newest)]
+    _estimate(found.routes, request.state_dir, like["database"])
+    found.recommended = recommend(found.routes)
+    found.alternatives = alternatives(course, mission, found.routes, found.recommended, language)
+    ways = " ".join(each["text"] for each in found.alternatives)
+    if alembic.verdict == IMPOSSIBLE:
+        reasons = "; ".join(say(language, reason.key, **reason.facts) for reason in alembic.obstacles)
+        found.refusal = say(language, "route_impossible", reasons=reasons, others=ways).strip()
+        return
+    found.missing = demanded(alembic, request.accepted)
+    if found.missing:
+        # With what was accepted already: whoever pastes it runs the whole again.
+        unrehearsed = Loss("unrehearsed").id in request.accepted.limits
+        found.line = ready_line(loss for loss in alembic.losses if loss.kind != "unknown" or unrehearsed)
+        found.refusal = f"{acceptance(found.missing, found.line, language)} {ways}".strip()
+
+
+def _tell_consistency(found: Findings, recorded: t.Sequence[str], language: str) -> None:
+    consistent = found.consistent
+    if consistent.drift:
+        found.warnings.append(say(language, "consistent_drift", differs=_listed(consistent.drift)))
+    if consistent.verdict == "unknown":
+        found.warnings.append(say(language, "consistent_unknown", why=consistent.why))
+    if consistent.verdict == "no":
+        heads = " ".join(consistent.true_heads)
+        way_out = say(language, "consistent_true", heads=heads) if heads else say(language, "consistent_nobody")
+        told = say(language, "consistent_no", recorded=", ".join(recorded), differs=_listed(consistent.differs),
+                   way_out=way_out)
+        found.warnings.append(told)
+        accepted = found.routes[0].losses and not found.missing
+        if not accepted:
+            found.refusal = f"{told} {found.refusal}".strip()
+
+
+def _listed(changes: t.Sequence[Change]) -> str:
+    shown = [f"{change.kind} {change.object}{f' ({change.detail})' if change.detail else ''}"
+             for change in changes[:SHOWN_CHANGES]]
+    return ", ".join(shown) + (f", ... ({len(changes)})" if len(changes) > SHOWN_CHANGES else "")
+
+
+def _estimate(routes: t.Sequence[Route], state_dir: str | None, database: str) -> None:
+    """Give each route the time it took when it was last rehearsed here; the trial's is kept where there is none."""
+    last = last_rehearsal(StateDirectory(state_dir), database) if state_dir else None
+    seconds = {step["name"]: step["seconds"] for step in (last or {}).get("steps", []) if step.get("result") == "ok"}
+    for route, step in (("alembic", "downgrade"), ("restore", "restore")):
+        for each in routes:
+            if each.name == route and step in seconds:
+                each.estimate_s, each.estimate_from = seconds[step], "rehearsal"
+
+
+def last_rehearsal(state: StateDirectory, database: str) -> dict[str, t.Any] | None:
+    """Return the newest rehearsal on a database that passed."""
+    for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
+        place = state.run_dir(name)
+        rehearsal = None if name == "latest" else read_json(os.path.join(place, "rehearsal.json"))
+        if rehearsal and rehearsal.get("result") == "pass" and (
+                read_json(os.path.join(place, "run.json")) or {}).get("database") == database:
+            return t.cast("dict[str, t.Any]", rehearsal)
+    return None
+
+
+def _free(state_dir: str | None) -> int | None:
+    place = os.path.abspath(state_dir) if state_dir else ""
+    while place and not os.path.exists(place):
+        place = os.path.dirname(place)
+    if not place:
+        return None
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize
