@@ -67,7 +67,8 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
     def read(name: str) -> dict[str, t.Any]:
         return (run_dir and read_json(os.path.join(run_dir, name))) or {}
 
-    evidence = {name: read(f"{name}.json") for name in ("plan", "before", "backup", "after", "functional", "services")}
+    evidence = {name: read(f"{name}.json") for name in (
+        "plan", "before", "backup", "after", "functional", "services", "rehearsal")}
     meta = read(META)
     journal = Journal(run_dir).lines()
     finished = now()
@@ -113,15 +114,32 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "backup": {"path": backup["path"], "bytes": sum(entry["bytes"] for entry in backup["files"]),
                    "sha256": files[0]["sha256"], "verified": backup["verified"],
                    "restored_and_compared": backup["restored_and_compared"], "restore": restore} if backup else None,
-        "rehearsal": None,
+        "rehearsal": _rehearsal(evidence["rehearsal"], plan),
         "checks": evidence["after"].get("results", []) + evidence["functional"].get("results", []),
-        "losses": [],
+        "losses": _losses(plan, evidence["rehearsal"]) if outcome in (
+            "rolled_back", "planned", FAILED_NEEDS_HUMAN) else [],
         "next_steps": [*left, *(given.get("next_steps") or [
             say(language, "next_not_functional") if outcome == FAILED_NEEDS_HUMAN
             and validated(run_dir, given.get("measured_heads")) else _next_step(outcome, restore, language)])],
         "contacts": given.get("contacts", {}),
         "notifications": [],
     }
+
+
+def _losses(plan: dict[str, t.Any], rehearsal: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    """Return what was announced, with what a rehearsal showed besides and was accepted by name."""
+    announced = plan.get("routes", {}).get("alembic", {}).get("losses", [])
+    known = {loss["id"] for loss in announced}
+    shown = rehearsal.get("losses", []) if rehearsal.get("result") == "pass" else []
+    return [*announced, *(loss for loss in shown if loss["id"] not in known)]
+
+
+def _rehearsal(found: dict[str, t.Any], plan: dict[str, t.Any]) -> dict[str, t.Any] | None:
+    """Return what the rehearsal showed, without the tables it measured; None where nothing was to be rehearsed."""
+    if found:
+        return {key: part for key, part in found.items() if key not in ("before", "after")}
+    skipped = "unrehearsed" in plan.get("accepted", []) and plan.get("position") == "applied"
+    return {"result": "skipped", "accepted": "unrehearsed"} if skipped else None
 
 
 def _migrates_again(plan: dict[str, t.Any], outcome: str, language: str) -> list[str]:
@@ -170,10 +188,26 @@ def summary(report: dict[str, t.Any], language: str, place: str = "") -> list[st
         lines += [say(language, "sum_check", id=check["id"], observed=check["observed"], expected=check["expected"],
                       result=say(language, f"result_{check['result']}")) for check in shown]
     if report["backup"]:
-        lines.append(say(language, "sum_backup", path=report["backup"]["path"], bytes=report["backup"]["bytes"]))
+        key = "sum_backup_proved" if report["backup"]["restored_and_compared"] else "sum_backup"
+        lines.append(say(language, key, path=report["backup"]["path"], bytes=report["backup"]["bytes"]))
+    lines += _rehearsal_lines(report.get("rehearsal"), language)
+    if report["losses"] and report["outcome"] != "planned":
+        lines += [say(language, "sum_losses"), *(say(language, "sum_loss", id=loss["id"], text=loss["text"])
+                                                 for loss in report["losses"])]
     if place:
         lines.append(say(language, "sum_report", path=place))
     return lines + [say(language, "sum_next", next=step) for step in report["next_steps"]]
+
+
+def _rehearsal_lines(rehearsal: dict[str, t.Any] | None, language: str) -> list[str]:
+    if not rehearsal:
+        return []
+    if rehearsal["result"] == "skipped":
+        return [say(language, "sum_unrehearsed")]
+    seconds = next((step["seconds"] for step in rehearsal["steps"] if step["name"] == "downgrade"), "-")
+    lock = rehearsal.get("longest_lock") or {}
+    return [say(language, "sum_rehearsal", result=say(language, f"result_{rehearsal['result']}"), seconds=seconds,
+                lock=f"{lock['held_s']} s ({lock['table']})" if lock else "-")]
 
 
 def markdown(report: dict[str, t.Any], language: str) -> str:
@@ -199,6 +233,10 @@ def markdown(report: dict[str, t.Any], language: str) -> str:
         lines += [f"{say(language, 'label_commands')}{say(language, 'colon')}", "", "```sh", *commands, "```", ""]
     if report["backup"]:
         lines += [say(language, "label_restore", path=f"`{report['backup']['restore']}`"), ""]
+    if report["losses"]:
+        lines += [f"## {say(language, 'head_losses')}",
+                  *table("col_loss", [(loss["id"], loss["text"], "-" if loss["rows"] is None else loss["rows"])
+                                      for loss in report["losses"]])]
     lines += [f"## {say(language, 'head_validation')}",
               *table("col_check", [(check["id"], check["expected"], check["observed"], check["result"])
                                    for check in report["checks"]]),

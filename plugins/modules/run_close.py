@@ -139,11 +139,14 @@ def close(module, redact):
     place = f"{params['report_dir']}/{report['run_id']}/report.md" if params["report_dir"] else ""
     files = {"report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
              "report.md": markdown(report, language)}
+    planned = read_json(os.path.join(run_dir, "plan.json")) if run_dir and report["playbook"] == "plan" else None
     if run_dir:
         for name, content in files.items():
             write_file(os.path.join(run_dir, name), content)
         lock = (read_json(os.path.join(run_dir, META)) or {}).get("lock", "")
         StateDirectory(params["state_dir"]).release(lock, report["run_id"], params["run_token"])
+    if planned:
+        files["plan.json"] = json.dumps(planned, indent=2, ensure_ascii=False) + "\n"
     return {"changed": False, "report": report, "outcome": outcome, "good": outcome in GOOD,
             "summary": summary(report, language, place),
             "files": [{"name": name, "content": content} for name, content in files.items()]}

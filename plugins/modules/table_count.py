@@ -59,6 +59,15 @@ options:
     type: list
     elements: str
     default: []
+  announced:
+    description:
+      - How a plan announced each table to differ, as C(changes) of its C(plan.json). These tables have to be what the
+        rehearsal made of them, or, where there was none, may differ.
+    type: dict
+  rehearsal:
+    description:
+      - The C(rehearsal.json) of this rollback. Where there is no such file, nothing was rehearsed.
+    type: path
   fingerprint_max_bytes:
     description:
       - Tables up to this size are fingerprinted when O(everything) is measured. Larger ones are only counted, and
@@ -156,6 +165,7 @@ import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run, version_spec
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
+    Foreseen,
     check_spec,
     judge,
     judge_heads,
@@ -176,6 +186,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
     write_json,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
+from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances, table_named
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 
 
@@ -191,20 +202,26 @@ def count(module, redact):
     with Journal(params["run_dir"]).step(name) as step, ground_from(params, redact).target.open(
             session_name(run_id, "count"), autocommit=False) as connection:
         concerned = set()
+        rehearsed = (read_json(params["rehearsal"]) if params["rehearsal"] else None) or {}
         version = ".".join(filter(None, (params["version_schema"], params["version_table"])))
+        known = (baseline or {}).get("tables", {})
         for table in [*params["concerned"], version]:
-            concerned |= places(connection, table, (baseline or {}).get("tables", {}))
+            concerned |= places(connection, table, known)
+        # What a rehearsal showed to be lost is at stake as well, though no plan announced it.
+        at_stake = concerned.union(*(places(connection, table, known) for table in lost(rehearsed)))
         connection.rollback()
         found = take_evidence(connection, params["checks"], params["fingerprint_max_bytes"], everything,
                               params["version_table"], params["version_schema"])
-        results = judge(params["checks"], found, params["expectation"], baseline, params["accept"], language)
+        results = judge(params["checks"], found, params["expectation"], baseline,
+                        list(acceptances(params["accept"]).limits), language)
         if params["expected_heads"] is not None:
             results.append(judge_heads(found, params["expected_heads"], language))
         written = []
         if baseline and baseline["tables"]:
-            results.append(judge_other_tables(found, baseline, concerned, language))
+            results.append(judge_other_tables(found, baseline, concerned, language,
+                                              foreseen(params["announced"], rehearsed)))
             written = [told(entry, language) for entry in differences(baseline["tables"], found["tables"])
-                       if entry["table"] in concerned]
+                       if entry["table"] in at_stake]
         if params["evidence"]:
             write_json(params["evidence"], {**found, "expectation": params["expectation"], "results": results})
         step.facts["passed"] = passed(results)
@@ -223,6 +240,20 @@ def count(module, redact):
     }
 
 
+def lost(rehearsed):
+    """The tables of what a rehearsal that passed took with it: announced, or accepted by name."""
+    losses = rehearsed.get("losses", []) if rehearsed.get("result") == "pass" else []
+    return {table_named(loss["id"]) for loss in losses} - {""}
+
+
+def foreseen(announced, rehearsed):
+    """What a plan announced and a rehearsal showed; None where neither is given."""
+    if announced is None and not rehearsed:
+        return None
+    surveys = [(rehearsed.get(key) or {}).get("tables", {}) for key in ("before", "after")]
+    return Foreseen(announced if announced is None else {**announced, **dict.fromkeys(lost(rehearsed))}, *surveys)
+
+
 def main():
     run(count, {
         "checks": {"type": "list", "elements": "dict", "default": [], "options": check_spec()},
@@ -233,6 +264,8 @@ def main():
         "baseline": {"type": "path"},
         "evidence": {"type": "path"},
         "accept": {"type": "list", "elements": "str", "default": []},
+        "announced": {"type": "dict"},
+        "rehearsal": {"type": "path"},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
         **version_spec(),
     }, supports_check_mode=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from harness import HEADS, PARENT, ROOT, clean_environment, files_with, make_project
 
-from playbooks import PLAYBOOKS, Site
+from playbooks import FULL, PLAYBOOKS, Site
 
 MakeSite = Callable[..., Site]
 
@@ -33,7 +33,7 @@ def without(dump: str, *words: str) -> list[str]:
 
 @pytest.mark.both_runtimes
 def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: MakeSite) -> None:
-    site = make_site()
+    site = make_site(**FULL)
     database = site.database
     level_1 = database.rows("SELECT * FROM dom_category WHERE level = 1 ORDER BY id")
     before = database.dump()
@@ -54,14 +54,17 @@ def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: Ma
     assert {check["id"]: check["result"] for check in report["checks"]} == {
         "categories-empty": "pass", "dom-category-level-1": "pass", "recorded-revisions": "pass",
         "other-tables-unchanged": "pass"}
-    assert [step["name"] for step in report["steps"]] == ["plan", "backup", "before", "alembic_downgrade", "after"]
+    assert [step["name"] for step in report["steps"]] == [
+        "plan", "backup", "rehearsal", "before", "alembic_downgrade", "after"]
     assert 0 < report["outage_s"] < report["duration_s"]
-    assert report["backup"]["verified"] is True and report["backup"]["restored_and_compared"] is False
+    assert report["backup"]["verified"] is True and report["backup"]["restored_and_compared"] is True
+    assert (report["rehearsal"]["result"], report["rehearsal"]["upgrade_again"]["ok"]) == ("pass", True)
+    assert report["rehearsal"]["system_identifier"] != report["rehearsal"]["production_identifier"]
     assert any("alembic" in line and "downgrade 9a2b3c4d5e6f" in line
                for step in report["steps"] for line in step["commands"])
     assert report == site.evidence("report.json")
     assert {entry.name for entry in site.run_dir.iterdir()} == {
-        "run.json", "plan.json", "before.json", "backup.json", "journal.jsonl", "after.json",
+        "run.json", "plan.json", "before.json", "backup.json", "rehearsal.json", "journal.jsonl", "after.json",
         "report.json", "report.md"}
     assert "OPS-1" in (site.run_dir / "report.md").read_text()
 
@@ -130,7 +133,10 @@ with engine.begin() as connection:
 
 def test_a_rollback_that_harms_another_table_is_found(make_site: MakeSite, tmp_path: Path) -> None:
     site = make_site("guide")
-    ini = make_project(tmp_path / "project", downgrade="op.execute('DELETE FROM categories; DELETE FROM ligne_depot')")
+    # Unread by a rendering, and not rehearsed: only the comparison afterwards can find it.
+    ini = make_project(tmp_path / "project", downgrade="""
+for _one in op.get_bind().execute(sa.text("SELECT 1")).fetchall():
+    op.execute("DELETE FROM categories; DELETE FROM ligne_depot")""")
     site.database.stamp("70907090709a")
 
     played = site.play("rollback", rollback_alembic_config=str(ini), rollback_migration="70907090709a")
@@ -188,7 +194,7 @@ def test_a_backup_of_its_own_is_found_by_status(make_site: MakeSite) -> None:
 
 
 def test_no_password_is_printed_written_or_listed(make_site: MakeSite) -> None:
-    site = make_site("guide")
+    site = make_site("guide", **FULL)
     secrets = site.database.spelled_password()
 
     played = site.play("rollback", "-vvv", "--diff")

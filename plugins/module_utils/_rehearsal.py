@@ -1,0 +1,253 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+# Private to this collection: no promise is made to other importers.
+
+"""A rollback played on a restored copy: timed, measured before and after, compared with what was announced."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from contextlib import ExitStack
+
+from ._alembic import Environment, Moved
+from ._catalogue import compare
+from ._checks import check_spec, judge, name_failed
+from ._copy import Clock, Copy, Look
+from ._database import Limits, identity, session_name
+from ._errors import Refusal
+from ._evidence import now
+from ._ground import Ground
+from ._losses import Acceptances, Loss, settle_losses
+from ._measured import Errand, Picture, as_announced, did_nothing, line_for, measured_losses, not_announced
+from ._messages import say
+from ._redact import Redactor, environment_secrets
+from ._restored import mark_compared, require_same, restore
+from ._revisions import Graph
+from ._scratch import Scratch, Wish, scratch_server
+from ._trial import upgrades
+from ._watch import Step, by_revision
+
+_RUNNING = re.compile(r"Running downgrade (\w+)")
+SHOWN_CHANGES = 8
+
+
+def rehearsal_spec() -> dict[str, t.Any]:
+    """Return the options of the doc fragments C(rehearsal) and C(checks), but for those of a scratch server."""
+    return {
+        "state_dir": {"type": "path", "required": True},
+        "concerned": {"type": "list", "elements": "str", "default": []},
+        "migration_rows": {"type": "dict", "default": {}},
+        "checks": {"type": "list", "elements": "dict", "default": [], "options": check_spec()},
+        "accept": {"type": "list", "elements": "str", "default": []},
+        "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
+        "disk_reserve": {"type": "str", "default": "5%"},
+        "timeout": {"type": "int", "default": 7200},
+    }
+
+
+def secrets_of(params: t.Mapping[str, t.Any]) -> tuple[set[str], set[str]]:
+    """Return what is secret of the variables that lead to the scratch server, and what is not."""
+    environment = {str(key): str(text) for key, text in (params["scratch_environment"] or {}).items()}
+    secret = environment_secrets(environment)
+    return secret, set(environment.values()) - secret
+
+
+def new_record() -> dict[str, t.Any]:
+    """Return what C(rehearsal.json) holds before anything is played."""
+    return {"result": "fail", "at": now(), "isolation": None, "system_identifier": None,
+            "production_identifier": None, "backup_id": None, "steps": [], "revisions": [], "longest_lock": None,
+            "losses": [], "unannounced": [], "upgrade_again": None, "checks": [], "before": None, "after": None,
+            "commands": []}
+
+
+def bare(table: str) -> str:
+    """Return a table's name as catalogues have it, from the name an operator gave."""
+    return table[len("public."):] if table.startswith("public.") else table
+
+
+def reached(graph: Graph, from_heads: t.Sequence[str], path: t.Sequence[str], heads: t.Sequence[str], transcript: str
+            ) -> str:
+    """Return the revision at which a downgrade came to its end: the last one Alembic said it began.
+
+    Where it said nothing, the first of the path whose recorded revisions were not reached.
+    """
+    begun = [revision for revision in _RUNNING.findall(transcript) if revision in path]
+    if begun:
+        return begun[-1]
+    done = [number for number in range(len(path) + 1)
+            if sorted(graph.heads_after_downgrade(from_heads, path[:number])) == sorted(heads)]
+    return path[min(done[-1] if done else 0, len(path) - 1)] if path else ""
+
+
+def require_moved(copy: Copy, moved: Moved, from_heads: t.Sequence[str], path: t.Sequence[str],
+                  to_heads: t.Sequence[str]) -> None:
+    """Raise Refusal unless the downgrade came to its end, and recorded what was predicted."""
+    heads = copy.heads()
+    failed = moved.failure
+    if failed:
+        revision = reached(moved.graph, from_heads, path, heads, moved.transcript)
+        if moved.ended_by:
+            raise Refusal("rehearsal_ended", revision=revision, limit=copy.environment.timeout_s)
+        raise Refusal("rehearsal_failed", revision=revision, error=failed["error"])
+    if sorted(heads) != sorted(to_heads):
+        raise Refusal("rehearsal_heads", heads=", ".join(heads) or "-", predicted=", ".join(to_heads) or "-")
+
+
+def first_line(text: str) -> str:
+    """Return the beginning of an error; drivers add the whole statement."""
+    return (text.strip().splitlines() or [""])[0]
+
+
+def counters_of(steps: t.Mapping[str, t.Sequence[Step]]) -> dict[str, dict[str, dict[str, int]]]:
+    """Add up, by revision and table, what was inserted, updated and deleted."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for revision, own in steps.items():
+        for step in own:
+            for table, counts in step.counters.items():
+                total = found.setdefault(revision, {}).setdefault(table, {})
+                for kind, number in counts.items():
+                    total[kind] = total.get(kind, 0) + number
+    return found
+
+
+def durations(steps: t.Mapping[str, t.Sequence[Step]], path: t.Sequence[str]) -> list[dict[str, t.Any]]:
+    """Return by revision how long it took, in seconds, and which locks it held for how long."""
+    found = []
+    for revision in path:
+        own = steps.get(revision, [])
+        longest: dict[tuple[str, str], float] = {}
+        for lock in (lock for step in own for lock in step.locks):
+            place = (lock["table"], lock["mode"])
+            longest[place] = max(longest.get(place, 0.0), round(float(lock["held_s"]), 3))
+        found.append({"revision": revision, "seconds": round(sum(step.seconds for step in own), 3) if own else None,
+                      "locks": [{"table": table, "mode": mode, "held_s": held}
+                                for (table, mode), held in sorted(longest.items(), key=lambda each: -each[1])]})
+    return found
+
+
+def longest_lock(revisions: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, t.Any] | None:
+    """Return the lock that was held longest, with its revision."""
+    every = [{**lock, "revision": each["revision"]} for each in revisions for lock in each["locks"]]
+    return max(every, key=lambda lock: lock["held_s"], default=None)
+
+
+def upgrade_again(copy: Copy, graph: Graph, from_heads: t.Sequence[str], to_heads: t.Sequence[str], before: Picture
+                  ) -> dict[str, t.Any]:
+    """Upgrade back to the starting revisions: ``{ok, error, differs}``, the structure compared with the one before."""
+    moved = copy.move(upgrades(graph, from_heads, to_heads))
+    if moved.failure:
+        return {"ok": False, "error": moved.failure["error"], "differs": []}
+    heads = copy.heads()
+    if heads != sorted(from_heads):
+        return {"ok": False, "error": ", ".join(heads) or "-", "differs": []}
+    return {"ok": True, "error": "", "differs": [
+        f"{change.kind} {change.object}" for change in compare(before.catalogue, copy.catalogue())]}
+
+
+def rehearse(ground: Ground, theirs: Environment, manifest: dict[str, t.Any], plan: t.Mapping[str, t.Any], wish: Wish,
+             look: Look, tables: t.Collection[str], accepted: Acceptances, limits: Limits, timeout_s: float,
+             language: str, redact: Redactor, record: dict[str, t.Any], copies: t.Sequence[str] = ()) -> list[str]:
+    """Rehearse a plan on a backup; return the commands. ``record`` is filled with what ``rehearsal.json`` holds.
+
+    ``copies`` are other files that hold the manifest. Raises Refusal where the plan must not be carried out.
+    """
+    clock, copy = Clock(record["steps"]), None
+    path = {step["revision"]: step["message"] for step in plan["path"]}
+    try:
+        with ExitStack() as stack:
+            with clock.step("start"):
+                scratch = enter_scratch(stack, ground, wish, redact, record)
+            copy = Copy(scratch, scratch.environment(theirs), limits, wish.run_id, look)
+            restore_copy(copy, manifest, clock, redact, timeout_s)
+            evidence, before = compare_copy(copy, manifest, clock, language, copies)
+            record["before"] = {"tables": evidence["tables"], "heads": evidence["heads"]}
+            copy.watch()
+            with clock.step("downgrade"):
+                moved = copy.move([("downgrade", plan["to_revision"])])
+                require_moved(copy, moved, plan["from_heads"], list(path), plan["to_heads"])
+            with clock.step("measure"):
+                steps = by_revision(copy.steps(), plan["from_heads"], list(path), moved.graph)
+                record["revisions"] = durations(steps, list(path))
+                record["longest_lock"] = longest_lock(record["revisions"])
+                left = copy.evidence()
+                record["after"] = {"tables": left["tables"], "heads": left["heads"]}
+                after, counters = copy.picture(left, before), counters_of(steps)
+                touched = any(step.touched for own in steps.values() for step in own)
+                record["checks"] = judge(look.checks, left, "rolled_back", evidence, list(accepted.limits), language)
+            with clock.step("upgrade") as upgrade:
+                again = upgrade_again(copy, moved.graph, plan["from_heads"], plan["to_heads"], before)
+                record["upgrade_again"] = again
+            upgrade["result"] = "ok" if again["ok"] else "failed"
+    finally:
+        record["commands"] = [redact(line) for line in (copy.commands if copy else [])]
+    errand = Errand(path, plan["migration"], tables, look.filters)
+    failure = [] if again["ok"] else [Loss("no-upgrade", because=first_line(again["error"]))]
+    losses = settle_losses([*measured_losses(before, after, errand, counters),
+                            *as_announced(after, plan["routes"]["alembic"]["losses"]), *failure])
+    record["losses"] = [loss.describe(language) for loss in losses]
+    _conclude(losses, plan, accepted, did_nothing(before, after, touched, look.announced), record, language)
+    return list(record["commands"])
+
+
+def enter_scratch(stack: ExitStack, ground: Ground, wish: Wish, redact: Redactor, record: dict[str, t.Any]) -> Scratch:
+    """Start a scratch server that ends with the stack; note which it is, and what keeps it apart."""
+    scratch = stack.enter_context(scratch_server(ground, wish, redact))
+    with scratch.target.open(session_name(wish.run_id, "control")) as connection:
+        record["system_identifier"] = identity(connection)["system_identifier"]
+    record["isolation"] = "network" if ground.project else "override" if wish.isolation == "override" else "namespace"
+    return scratch
+
+
+def restore_copy(copy: Copy, manifest: t.Mapping[str, t.Any], clock: Clock, redact: Redactor, timeout_s: float) -> None:
+    """Restore a backup, timed."""
+    with clock.step("restore"):
+        copy.commands.append(restore(copy.scratch, manifest, redact, timeout_s, copy.run_id))
+
+
+def compare_copy(copy: Copy, manifest: dict[str, t.Any], clock: Clock, language: str, copies: t.Sequence[str] = ()
+                 ) -> tuple[dict[str, t.Any], Picture]:
+    """Compare what was restored with the manifest, timed, and measure it. Raises Refusal where they differ."""
+    with clock.step("compare"):
+        evidence = copy.evidence()
+        require_same(manifest, evidence, language)
+        mark_compared(manifest, *copies)
+        return evidence, copy.picture(evidence)
+
+
+def _conclude(losses: list[Loss], plan: t.Mapping[str, t.Any], accepted: Acceptances, nothing: bool,
+              record: dict[str, t.Any], language: str) -> None:
+    announced = plan["routes"]["alembic"]["losses"]
+    unannounced = not_announced(losses, announced, accepted)
+    record["unannounced"] = [loss.describe(language) for loss in unannounced]
+    failed = name_failed(record["checks"], language)
+    if unannounced:
+        told = [f"{each['id']} ({each['text']})" for each in record["unannounced"]]
+        also = say(language, "rehearsal_also_failed", failed="; ".join(failed)) if failed else ""
+        raise Refusal("rehearsal_unannounced", losses="; ".join(told), line=line_for(losses, announced, accepted),
+                      also=also)
+    if nothing:
+        raise Refusal("rehearsal_did_nothing", migration=plan["migration"], tables=", ".join(plan["changes"]))
+    if failed:
+        raise Refusal("rehearsal_not_done", migration=plan["migration"], failed="; ".join(failed))
+
+
+def tell(record: t.Mapping[str, t.Any], language: str) -> list[str]:
+    """Return the few lines an operator reads of a rehearsal that passed."""
+    seconds = {step["name"]: step["seconds"] for step in record["steps"]}
+    lines = [say(language, "rehearsal_told_restored", backup=record["backup_id"], seconds=seconds["restore"],
+                 tables=len(record["before"]["tables"])),
+             say(language, "rehearsal_told_downgrade", seconds=seconds["downgrade"], number=len(record["losses"]))]
+    lock = record["longest_lock"]
+    if lock:
+        lines.append(say(language, "rehearsal_told_lock", table=lock["table"], mode=lock["mode"],
+                         seconds=lock["held_s"], revision=lock["revision"]))
+    again = record["upgrade_again"]
+    if not again["ok"]:
+        return [*lines, say(language, "rehearsal_told_no_upgrade", error=first_line(again["error"]))]
+    lines.append(say(language, "rehearsal_told_upgrade", seconds=seconds["upgrade"]))
+    if again["differs"]:
+        shown = [*again["differs"][:SHOWN_CHANGES], *(["..."] if len(again["differs"]) > SHOWN_CHANGES else [])]
+        lines.append(say(language, "rehearsal_told_differs", differs=", ".join(shown)))
+    return lines
