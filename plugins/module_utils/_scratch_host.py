@@ -121,7 +121,7 @@ def _apart(place: Place, ground: Ground, redact: Redactor) -> t.Iterator[Scratch
     host = str(ground.target.params.get("host") or "")
     request = {**place.request("*", ["--auth=trust"], ["host all all all trust"]), "covered": listening_sockets(),
                "answering": [*([host] if host.startswith("/") else []), *_SOCKET_DIRECTORIES],
-               "openssl": shutil.which("openssl")}
+               "openssl": shutil.which("openssl"), "outside": _scratch_inside.own_namespaces()}
     # Children of the first process in there are ended with it, and it with the program that made it.
     outer = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net", "--mount", "--ipc",
              "--pid", "--fork", "--kill-child"]

@@ -13,9 +13,9 @@ It is written out as a file of its own, so it imports nothing of this collection
 
 REQUEST is a file of JSON: ``directory`` (the server's), ``sockets`` (a directory for its socket), ``port``, ``account``
 ([uid, gid] by which PostgreSQL runs, or null for the caller's own), ``initdb`` and ``postgres`` (both argv), ``hba``
-(lines); to hold, also ``covered`` (Unix sockets to put out of reach), ``answering`` (directories where a client looks
-for the server's socket), ``openssl`` (a path, or null). How far it came is told by files in the directory: ``pid``,
-``isolated``, ``ready``.
+(lines); to hold, also ``outside`` (own_namespaces() of who asks), ``covered`` (Unix sockets to put out of reach),
+``answering`` (directories where a client looks for the server's socket), ``openssl`` (a path, or null). How far it came
+is told by files in the directory: ``pid``, ``isolated``, ``ready``.
 """
 
 from __future__ import annotations
@@ -195,9 +195,22 @@ def allow(request: dict) -> None:
         stream.writelines(f"{line}\n" for line in request["hba"])
 
 
+def own_namespaces() -> dict:
+    """Return the namespaces this process is in, by their kind."""
+    return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in ("net", "mnt", "ipc")}
+
+
+def require_apart(outside: dict) -> None:
+    """Raise RuntimeError unless each namespace is another than outside: what follows would change the machine itself."""
+    shared = sorted(kind for kind, name in own_namespaces().items() if outside.get(kind) in (None, name))
+    if shared:
+        raise RuntimeError(f"not in a namespace of its own: {', '.join(shared)}")
+
+
 def hold(request: dict) -> int:
     """Prepare the namespaces, start the server, and stay until it ends; the end of this process is everything's."""
     home, account = request["directory"], request["account"]
+    require_apart(request["outside"])
 
     def mark(name: str, text: str = "") -> None:
         # Whole or not there.

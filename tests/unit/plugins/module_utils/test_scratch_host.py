@@ -154,3 +154,15 @@ def test_a_server_says_when_it_is_ready(tmp_path: Path, lines: list[str], ready:
     assert not inside.is_ready(str(tmp_path))
     (tmp_path / "postmaster.pid").write_text("\n".join(lines) + "\n")
     assert inside.is_ready(str(tmp_path)) is ready
+
+
+@pytest.mark.parametrize("shared", ["net", "mnt", "ipc"])
+def test_nothing_is_changed_in_a_namespace_that_is_not_its_own(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = {"net": "net:[1]", "mnt": "mnt:[2]", "ipc": "ipc:[3]"}
+    monkeypatch.setattr(inside, "own_namespaces", lambda: {**outside, shared: "here:[9]"})
+    inside.require_apart(dict.fromkeys(outside, "another"))
+    monkeypatch.setattr(inside, "make_every_address_ours", lambda: pytest.fail("the machine's own network was changed"))
+    with pytest.raises(RuntimeError, match="of its own"):
+        inside.require_apart({"net": "a", "mnt": "b", "ipc": "c", shared: "here:[9]"})
+    with pytest.raises(RuntimeError, match="of its own"):
+        inside.hold({"directory": "/nowhere", "account": None, "outside": {shared: "here:[9]"}})
