@@ -124,10 +124,32 @@ def render(config, script, request):
     return found
 
 
+def follow(script_class):
+    """Have Alembic's walk along the revisions tell where it is: ``{revision}``, empty before the first.
+
+    A transaction that is rolled back leaves no other trace of it.
+    """
+    at = {}
+
+    def following(walk):
+        def steps(self, *arguments):
+            for step in walk(self, *arguments):
+                at["revision"] = step.revision.revision
+                yield step
+
+        return steps
+
+    for name in ("_upgrade_revs", "_downgrade_revs"):
+        if hasattr(script_class, name):
+            setattr(script_class, name, following(getattr(script_class, name)))
+    return at
+
+
 def move(request, seen, made, tell):
     """Make the moves in their order up to the first that fails; none at all where the connection is not as expected.
 
-    ``made`` is filled as they are made, and ``tell`` called after each: what comes next may never return.
+    ``made`` is filled as they are made, and ``tell`` called after each: what comes next may never return. One that
+    failed says ``at`` which revision.
     """
     wrong = [f"{key} {seen.get(key)!r} (expected {wanted!r})" for key, wanted in sorted(request["expected"].items())
              if seen.get(key) != wanted]
@@ -135,15 +157,18 @@ def move(request, seen, made, tell):
         return {"mismatch": wrong}
     from alembic import command
     from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
+    at = follow(ScriptDirectory)
     for direction, revision in request["moves"]:
         done = {"direction": direction, "revision": revision, "ok": True, "error": ""}
+        at.clear()
         began = time.monotonic()
         try:
             # As a command line has it: nothing env.py wrote into a configuration meets it again.
             {"upgrade": command.upgrade, "downgrade": command.downgrade}[direction](Config(request["config"]), revision)
         except (Exception, SystemExit) as error:  # whatever a migration raises is an answer, not our failure
-            done.update(ok=False, error=f"{type(error).__name__}: {error}")
+            done.update(ok=False, error=f"{type(error).__name__}: {error}", at=at.get("revision", ""))
             traceback.print_exc()
         made.append({**done, "seconds": round(time.monotonic() - began, 3)})
         tell()

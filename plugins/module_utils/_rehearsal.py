@@ -87,7 +87,7 @@ def require_moved(copy: Copy, moved: Moved, from_heads: t.Sequence[str], path: t
     heads = copy.heads()
     failed = moved.failure
     if failed:
-        revision = reached(moved.graph, from_heads, path, heads, moved.transcript)
+        revision = failed.get("at") or reached(moved.graph, from_heads, path, heads, moved.transcript)
         if moved.ended_by:
             raise Refusal("rehearsal_ended", revision=revision, limit=copy.environment.timeout_s)
         raise Refusal("rehearsal_failed", revision=revision, error=failed["error"])

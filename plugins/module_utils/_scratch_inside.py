@@ -201,7 +201,7 @@ def own_namespaces() -> dict:
 
 
 def require_apart(outside: dict) -> None:
-    """Raise RuntimeError unless each namespace is another than outside: what follows would change the machine itself."""
+    """Raise RuntimeError unless each namespace is another than outside: what follows would change the machine."""
     shared = sorted(kind for kind, name in own_namespaces().items() if outside.get(kind) in (None, name))
     if shared:
         raise RuntimeError(f"not in a namespace of its own: {', '.join(shared)}")

@@ -117,9 +117,11 @@ def try_course(scratch: Scratch, theirs: Environment, course: Course, limits: Li
     if undone and undone["ok"] and ended is not None:
         trial.after, trial.downgrade_s = steps[built + 1 + ended].catalogue, undone["seconds"]
         failed = [move for move in moved.moves[len(building) + 1:] if not move["ok"]]
-        trial.upgrade_error = first_line(failed[0]["error"]) if failed else ""
+        trial.upgrade_error = ": ".join(filter(None, (failed[0].get("at"), first_line(failed[0]["error"])))
+                                        ) if failed else ""
     else:
-        trial.stopped_at = next((revision for revision in course.path if not trial.steps.get(revision)), "")
+        trial.stopped_at = (undone or {}).get("at") or next(
+            (revision for revision in course.path if not trial.steps.get(revision)), "")
         trial.stopped = first_line(undone["error"]) if undone and not undone["ok"] else ", ".join(
             steps[-1].heads if steps else [])
     return trial
