@@ -87,10 +87,10 @@ def _is_purpose(course: Course, mission: Mission, table: str) -> bool:
 
 def _of_structure(course: Course, mission: Mission, live: Catalogue, trial: Trial, stakes: Stakes,
                   found: Announcement) -> list[Loss]:
-    assert trial.before is not None and trial.after is not None
     losses = []
-    target = trial.target or trial.after
-    for change in compare(trial.before, trial.after):
+    before, after = trial.ends()
+    target = trial.target or after
+    for change in compare(before, after):
         table, _dot, column = split_column(change)
         if table == course.version_table:
             continue
@@ -102,15 +102,15 @@ def _of_structure(course: Course, mission: Mission, live: Catalogue, trial: Tria
             losses.append(_counted("drop-table", table, stakes.rows_of(table)))
         elif change.kind == "drop-column" and not _is_purpose(course, mission, table):
             losses.append(_counted("drop-column", f"{table}.{column}", stakes.values_of(table, column)))
-        elif change.kind == "change-column" and _type(trial.before, table, column) != _type(trial.after, table, column):
+        elif change.kind == "change-column" and _type(before, table, column) != _type(after, table, column):
             losses.append(_counted("change-column", f"{table}.{column}", stakes.values_of(table, column),
                                    change.detail))
         elif change.kind == "new-table" and table in target["tables"]:
             losses.append(Loss("empty-table", table, 0))
-        elif change.kind == "new-column" and table in trial.before["tables"]:
+        elif change.kind == "new-column" and table in before["tables"]:
             losses.append(_counted("empty-column", f"{table}.{column}", stakes.rows_of(table)))
     # The target as its own revisions build it, against what the downgrade makes of the later schema.
-    for change in compare(target, trial.after):
+    for change in compare(target, after):
         if change.kind in ("drop-table", "drop-column", "drop-type") and change.object != course.version_table:
             losses.append(Loss("not-restored", change.object))
         elif change.kind in ("new-table", "new-column", "new-type", "new-sequence"):
@@ -121,11 +121,11 @@ def _of_structure(course: Course, mission: Mission, live: Catalogue, trial: Tria
 def _of_rows(course: Course, mission: Mission, live: Catalogue, trial: Trial, stakes: Stakes, revision: str,
              number: int, acts: list[Act] | None, found: Announcement) -> list[Loss]:
     """Tell what one revision's downgrade does to the rows of tables that were there before and still are after."""
-    assert trial.after is not None
     losses: list[Loss] = []
+    before, after = trial.ends()
     steps = trial.steps.get(revision, [])
-    earlier = [step for before in course.path[:number] for step in trial.steps.get(before, [])]
-    schema = earlier[-1].catalogue if earlier else trial.before or live
+    earlier = [step for undone in course.path[:number] for step in trial.steps.get(undone, [])]
+    schema = earlier[-1].catalogue if earlier else before
     touched = {table: {op for step in steps for op in step.touched.get(table, [])}
                for step in steps for table in step.touched}
     found.effects[revision] = bool(touched) or bool(steps and compare(schema, steps[-1].catalogue))
@@ -133,7 +133,7 @@ def _of_rows(course: Course, mission: Mission, live: Catalogue, trial: Trial, st
         if table == course.version_table or table not in live["tables"]:
             continue
         found.change(table, "rows")
-        if table not in trial.after["tables"]:
+        if table not in after["tables"]:
             continue
         if ops & set(_DELETING):
             losses += deleted(mission, live, stakes, table, acts)

@@ -122,20 +122,21 @@ def describe_database(connection: t.Any) -> dict[str, t.Any]:
     memberships = rows(connection, """
         SELECT DISTINCT pg_get_userbyid(roleid), pg_get_userbyid(member) FROM pg_auth_members ORDER BY 1, 2""")
     parameters = rows(connection, "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(PARAMETERS),))
+    role_settings = rows(connection, """
+        SELECT pg_get_userbyid(s.setrole), s.setdatabase <> 0, c.setting
+        FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c (setting)
+        WHERE s.setrole <> 0 AND split_part(c.setting, '=', 1) = ANY (%s)
+          AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+        ORDER BY 1, 2, 3""", (list(ROLE_SETTINGS),))
+    schemas = rows(connection, """
+        SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace
+        WHERE NOT starts_with(nspname, 'pg_') AND nspname NOT IN ('public', 'information_schema')
+          AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass
+                          AND d.objid = pg_namespace.oid AND d.deptype = 'e') ORDER BY 1""")
     return {**dict(zip(names, found)), "extensions": dict(extensions), "parameters": dict(parameters),
             "roles": [dict(zip(("name", *attributes), role)) for role in roles],
             "memberships": [list(pair) for pair in memberships],
-            "schemas": [list(row) for row in rows(connection, """
-                SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace
-                WHERE NOT starts_with(nspname, 'pg_') AND nspname NOT IN ('public', 'information_schema')
-                  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass
-                                  AND d.objid = pg_namespace.oid AND d.deptype = 'e') ORDER BY 1""")],
-            "role_settings": [list(row) for row in rows(connection, """
-                SELECT pg_get_userbyid(s.setrole), s.setdatabase <> 0, c.setting
-                FROM pg_db_role_setting s CROSS JOIN unnest(s.setconfig) c (setting)
-                WHERE s.setrole <> 0 AND split_part(c.setting, '=', 1) = ANY (%s) AND s.setdatabase IN (
-                    0, (SELECT oid FROM pg_database WHERE datname = current_database())) ORDER BY 1, 2, 3""",
-                (list(ROLE_SETTINGS),))]}
+            "schemas": [list(row) for row in schemas], "role_settings": [list(row) for row in role_settings]}
 
 
 def sweep_incomplete(backups: str) -> list[str]:

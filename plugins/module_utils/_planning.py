@@ -123,14 +123,14 @@ def _try(ground: Ground, environment: Environment, course: Course, live: Catalog
 
 def _truth(scratch: Scratch, environment: Environment, course: Course, live: Catalogue, trial: Trial,
            request: Request) -> Consistency:
-    assert trial.before is not None
     without = (course.version_table,)
-    found = consistency(live, trial.before, trial.seen, without)
+    recorded = t.cast("Catalogue", trial.before)
+    found = consistency(live, recorded, trial.seen, without)
     if found.verdict == "yes" and not found.drift:
         return found
     # What no state on the way explains, another branch or a later revision may.
     history = see_history(scratch, environment, course, request.limits, request.run_id)
-    return consistency(live, trial.before, [*trial.seen, *history], without)
+    return consistency(live, recorded, [*trial.seen, *history], without)
 
 
 def true_heads(ground: Ground, environment: Environment, sight: Sight, connection: t.Any, like: dict[str, t.Any],

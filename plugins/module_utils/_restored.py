@@ -59,8 +59,7 @@ def restore(scratch: Scratch, manifest: t.Mapping[str, t.Any], redact: Redactor,
     ``timeout_s`` is in seconds. Raises Refusal with the client's last words.
     """
     require_scratch(scratch.identifier, manifest["server"]["system_identifier"])
-    entry = whole_of(manifest)
-    assert entry is not None
+    entry = t.cast("dict[str, t.Any]", whole_of(manifest))
     path = os.path.join(manifest["path"], entry["name"])
     name = session_name(run_id, "restore")
     with scratch.target.client_environment(name, tempfile.gettempdir()) as environment:

@@ -20,7 +20,7 @@ _PORT = 5432
 
 def port_of(target: Target) -> int:
     """Return the port of a server; libpq takes several, and the first is meant."""
-    return int(str(target.params.get("port") or _PORT).split(",")[0])
+    return int(str(target.params.get("port") or _PORT).partition(",")[0])
 
 
 def redirected(theirs: t.Mapping[str, str], given: t.Mapping[str, str], production: Target, port: int, password: str

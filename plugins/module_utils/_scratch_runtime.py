@@ -127,7 +127,7 @@ def hosts_of(environment: t.Mapping[str, str]) -> set[str]:
 
 def linked_in(definition: t.Mapping[str, t.Any]) -> set[str]:
     """Return the names a service's own definition gives to other hosts."""
-    links = [str(link).split(":")[-1] for link in definition.get("links") or []]
+    links = [str(link).rpartition(":")[2] for link in definition.get("links") or []]
     extra = definition.get("extra_hosts") or []
     return {*links, *(re.split("[:=]", str(each))[0] for each in extra)}
 

@@ -61,9 +61,9 @@ def tokens(text: str) -> t.Iterator[Token]:
     """Yield the tokens of a text, one behind the other; what is not closed ends with the text."""
     place = 0
     while place < len(text):
-        match = _TOKEN.match(text, place)
-        assert match is not None and match.lastgroup is not None
-        kind, end = match.lastgroup, match.end()
+        # Its last alternative takes any character.
+        match = t.cast("re.Match[str]", _TOKEN.match(text, place))
+        kind, end = str(match.lastgroup), match.end()
         if kind == "block":
             kind, end = "comment", _after_comment(text, end)
         elif kind == "dollar":

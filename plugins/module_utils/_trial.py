@@ -64,7 +64,11 @@ class Trial:
     @property
     def complete(self) -> bool:
         """Whether the downgrade was seen to its end."""
-        return self.after is not None
+        return self.before is not None and self.after is not None
+
+    def ends(self) -> tuple[Catalogue, Catalogue]:
+        """Return the catalogues before and after the downgrade of a trial that is complete."""
+        return t.cast("Catalogue", self.before), t.cast("Catalogue", self.after)
 
 
 def upgrades(graph: Graph, wanted: t.Iterable[str], applied: t.Iterable[str] = ()) -> list[tuple[str, str]]:
@@ -88,15 +92,8 @@ def try_course(scratch: Scratch, theirs: Environment, course: Course, limits: Li
     building += upgrades(graph, course.from_heads, [revision for _direction, revision in building])
     again = upgrades(graph, course.from_heads, course.to_heads)
     moves = building + ([("downgrade", course.to_revision), *again] if course.path else [])
-    trial, moved = Trial(), None
-    steps: list[Step] = []
-    # Some histories need what was made by hand before them, others make it themselves.
-    for by_hand in (True, False):
-        moved, steps = _play(scratch, theirs, course, limits, run_id, moves, by_hand)
-        trial.error = _failure(moved, len(building))
-        if not trial.error or not _made_by_hand(scratch):
-            break
-    assert moved is not None
+    moved, steps = _play(scratch, theirs, course, limits, run_id, moves, len(building))
+    trial = Trial(_failure(moved, len(building)))
     trial.rendered = moved.rendered
     trial.seen = [(step.heads, step.catalogue) for step in steps]
     if trial.error:
@@ -131,23 +128,32 @@ def see_history(scratch: Scratch, theirs: Environment, course: Course, limits: L
                 ) -> list[tuple[list[str], Catalogue]]:
     """Build the whole history from nothing and return every state on the way: ``(heads, catalogue)``."""
     moves = upgrades(course.graph, course.graph.heads())
-    steps: list[Step] = []
-    for by_hand in (True, False):
-        moved, steps = _play(scratch, theirs, course, limits, run_id, moves, by_hand)
-        if not _failure(moved, len(moves)) or not _made_by_hand(scratch):
-            break
+    _moved, steps = _play(scratch, theirs, course, limits, run_id, moves, len(moves))
     return [(step.heads, step.catalogue) for step in steps]
 
 
 def _play(scratch: Scratch, theirs: Environment, course: Course, limits: Limits, run_id: str | None,
-          moves: list[tuple[str, str]], by_hand: bool) -> tuple[Moved, list[Step]]:
+          moves: list[tuple[str, str]], building: int) -> tuple[Moved, list[Step]]:
+    """Make the moves, of which so many build, beside what was made by hand; where that fails, without it.
+
+    Some histories need schemas and extensions that were there before them, others make them themselves.
+    """
+    made = _made_by_hand(scratch)
+    moved, steps = _play_once(scratch, theirs, course, limits, run_id, moves, made)
+    if made and _failure(moved, building):
+        moved, steps = _play_once(scratch, theirs, course, limits, run_id, moves, [])
+    return moved, steps
+
+
+def _play_once(scratch: Scratch, theirs: Environment, course: Course, limits: Limits, run_id: str | None,
+               moves: list[tuple[str, str]], made: list[t.Any]) -> tuple[Moved, list[Step]]:
     fresh_database(scratch.target, scratch.like)
     name = prefix_of(run_id)
     with scratch.target.open(session_name(run_id, "trial"), limits) as connection:
         # What the history does is asked here, not whether this role may: that the rehearsal shows.
         if value(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", (course.role,)):
             rows(connection, sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(course.role)))
-        for statement in _made_by_hand(scratch) if by_hand else []:
+        for statement in made:
             rows(connection, statement)
         install(connection, course.version_table, course.version_schema, statements=True)
         moved = scratch.environment(theirs).moves(
@@ -248,5 +254,3 @@ def _objects(catalogue: Catalogue) -> set[tuple[str, str]]:
     found |= {("new-column", f"{table}.{column}") for table, entry in catalogue["tables"].items()
               for column in entry["columns"]}
     return found | {("new-type", name) for name in catalogue["types"]}
-
-

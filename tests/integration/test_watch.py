@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,14 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._watch import St
 
 Makes = Callable[..., Database]
 INTO_VERSIONS = "UPDATE alembic_version SET version_num = 'next'"
+
+
+@contextmanager
+def transaction(connection: Any) -> Iterator[Any]:
+    """A cursor in one transaction, which is committed."""
+    with connection.cursor() as cursor:
+        yield cursor
+    connection.commit()
 
 
 def watch(database: Database, statements: bool = True, table: str = "alembic_version", schema: str | None = None
@@ -63,7 +71,7 @@ def changes(steps: dict[str, list[Step]], before: dict[str, Any]) -> dict[str, l
 
 def run(database: Database, *statements: str, ends: str = INTO_VERSIONS) -> None:
     """Run statements and the record of it as one transaction of the database's owner."""
-    with closing(database.connect()) as connection, connection, connection.cursor() as cursor:
+    with closing(database.connect()) as connection, transaction(connection) as cursor:
         for statement in (*statements, ends):
             if statement:
                 cursor.execute(statement)
@@ -221,7 +229,7 @@ def test_statements_are_seen_and_succeed(things: Database, case: str) -> None:
 
 def test_a_session_that_fires_no_triggers_is_seen_all_the_same(things: Database) -> None:
     watch(things)
-    with closing(things.connect(superuser=True)) as connection, connection, connection.cursor() as cursor:
+    with closing(things.connect(superuser=True)) as connection, transaction(connection) as cursor:
         cursor.execute("SET session_replication_role TO replica")
         for statement in ("DELETE FROM things", "CREATE TABLE new (id int)", "INSERT INTO new VALUES (1)",
                           INTO_VERSIONS):

@@ -148,8 +148,7 @@ def described(graph: Graph, recorded: list[str], chosen: Goal) -> dict[str, Any]
     return describe("recyclic", MIGRATION, graph, recorded, chosen, {"categories": 14}, PROBE)
 
 
-def test_a_plan_begins_with_where_from_where_to_and_by_which_revisions(decide: Callable[..., Goal], history: Read
-                                                                      ) -> None:
+def test_a_plan_begins_with_where_from_and_where_to(decide: Callable[..., Goal], history: Read) -> None:
     recorded = ["k1l2m3n4o5p6", "f4g5h6i7j8k9"]
     plan = described(history("branched"), recorded, decide("branched", recorded))
     assert plan["from_heads"] == ["f4g5h6i7j8k9", MIGRATION] and plan["to_heads"] == ["f4g5h6i7j8k9", PARENT]

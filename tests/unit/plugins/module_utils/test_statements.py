@@ -24,8 +24,8 @@ OTHER = Act("other", "")
      ["SELECT ';', 'it''s; so', E'it\\'s; so', \"a;\"\"b\"", "SELECT 2"]),
     ("SELECT 'C:\\'; SELECT 2", ["SELECT 'C:\\'", "SELECT 2"]),
     ("SELECT type'a\\'; SELECT 2", ["SELECT type'a\\'", "SELECT 2"]),  # ends a word, begins no string of its own
-    ("DO $$ BEGIN DELETE FROM a; END $$; SELECT $x$ $$ ; $x$", ["DO $$ BEGIN DELETE FROM a; END $$",
-                                                                 "SELECT $x$ $$ ; $x$"]),
+    ("DO $$ BEGIN DELETE FROM a; END $$; SELECT $x$ $$ ; $x$",
+     ["DO $$ BEGIN DELETE FROM a; END $$", "SELECT $x$ $$ ; $x$"]),
     ("SELECT a$b$c; SELECT $1; SELECT $2", ["SELECT a$b$c", "SELECT $1", "SELECT $2"]),
     ("SELECT 1 /* one; /* two; */ three; */; SELECT '--;', 2 -- ;", ["SELECT 1", "SELECT '--;', 2"]),
     ("CREATE RULE r AS ON DELETE TO a DO (SELECT 1; SELECT 2); SELECT 3",
