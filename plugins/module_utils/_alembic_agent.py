@@ -215,6 +215,8 @@ def main():
         for failed in request["parts"]:
             try:
                 answer[failed] = parts[failed]()
+                if failed == "moves" and "mismatch" in answer[failed]:
+                    break  # Rendering runs the migrations' own code: not where nobody knows what it reaches.
             except (Exception, SystemExit) as error:
                 answer.setdefault("errors", {})[failed] = f"{type(error).__name__}: {error}"
                 traceback.print_exc()

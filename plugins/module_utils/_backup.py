@@ -136,6 +136,9 @@ def describe_database(connection: t.Any) -> dict[str, t.Any]:
     return {**dict(zip(names, found)), "extensions": dict(extensions), "parameters": dict(parameters),
             "roles": [dict(zip(("name", *attributes), role)) for role in roles],
             "memberships": [list(pair) for pair in memberships],
+            # As it is resolved for this role: others find other tables by the same bare name.
+            "search_path": value(connection, "SELECT array_to_string(ARRAY(SELECT quote_ident(s)"
+                                             " FROM unnest(current_schemas(false)) s), ',')"),
             "schemas": [list(row) for row in schemas], "role_settings": [list(row) for row in role_settings]}
 
 

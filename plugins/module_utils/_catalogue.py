@@ -141,9 +141,10 @@ def read_catalogue(connection: t.Any) -> Catalogue:
 def compare(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> list[Change]:
     """Return what differs, tables first, by name.
 
-    Kinds: drop-table new-table drop-column new-column change-column drop-constraint new-constraint drop-index new-index
-    drop-type new-type change-type drop-sequence new-sequence. Of a table that is gone or new nothing else is told; a
-    constraint or an index with another definition is one dropped and one new. Defaults and files are not compared.
+    Kinds: drop-table new-table drop-column new-column change-column change-default drop-constraint new-constraint
+    drop-index new-index drop-type new-type change-type drop-sequence new-sequence. Of a table that is gone or new
+    nothing else is told; a constraint or an index with another definition is one dropped and one new. Files are not
+    compared.
     """
     changes: list[Change] = []
     old, new = before["tables"], after["tables"]
@@ -182,6 +183,8 @@ def _columns(table: str, old: t.Mapping[str, t.Any], new: t.Mapping[str, t.Any])
                 yield Change("change-column", column, f"{old[name]['type']} -> {new[name]['type']}")
             if old[name]["not_null"] != new[name]["not_null"]:
                 yield Change("change-column", column, _NULLABILITY[bool(old[name]["not_null"])])
+            if old[name]["default"] != new[name]["default"]:
+                yield Change("change-default", column, f"{old[name]['default']} -> {new[name]['default']}")
 
 
 def _definitions(table: str, kind: str, old: t.Mapping[str, str], new: t.Mapping[str, str]) -> t.Iterator[Change]:

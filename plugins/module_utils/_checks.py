@@ -146,22 +146,26 @@ class Foreseen:
     after: t.Mapping[str, t.Any] = field(default_factory=dict)
 
     def explains(self, table: str, baseline: dict[str, t.Any], evidence: dict[str, t.Any]) -> bool:
-        """Tell whether a table that is not as it was is as it was to become."""
-        announced = self.announced is not None and unqualified(table) in self.announced
+        """Tell whether a table that is not as it was is as it was to become.
+
+        Where there was a rehearsal, it alone tells; of a table written to since the backup it knows the structure.
+        """
         if not self.after:
-            return announced
+            return self.announced is not None and unqualified(table) in self.announced
         old, rehearsed_old = baseline["tables"].get(table), self.before.get(table)
         new, rehearsed_new = evidence["tables"].get(table), self.after.get(table)
-        if not announced and self.announced is not None:
-            return False
         if not (new and rehearsed_new):
             return new is None and rehearsed_new is None
-        if new["structure"] != rehearsed_new["structure"]:
+        restructured = not rehearsed_old or rehearsed_old["structure"] != rehearsed_new["structure"]
+        if new["structure"] != rehearsed_new["structure"] or not (restructured or _content(rehearsed_old) != _content(
+                rehearsed_new)):
             return False
-        # Of a table written to since the backup, the rehearsal knows the structure alone.
-        same_start = (old is None and rehearsed_old is None) or bool(old and rehearsed_old and (
-            old["rows"], old["fingerprint"]) == (rehearsed_old["rows"], rehearsed_old["fingerprint"]))
-        return not same_start or new["rows"] == rehearsed_new["rows"]
+        same_start = _content(old) == _content(rehearsed_old)
+        return new["rows"] == rehearsed_new["rows"] if same_start else restructured
+
+
+def _content(measured: t.Mapping[str, t.Any] | None) -> tuple[t.Any, t.Any] | None:
+    return (measured["rows"], measured["fingerprint"]) if measured else None
 
 
 def unqualified(table: str) -> str:

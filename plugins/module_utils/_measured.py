@@ -69,8 +69,8 @@ def measured_losses(before: Picture, after: Picture, errand: Errand, counters: C
 
 def _of_structure(before: Picture, after: Picture, errand: Errand) -> t.Iterator[Loss]:
     for change in compare(before.catalogue, after.catalogue):
-        if change.kind == "drop-table" and not (errand.alone and change.object in errand.tables):
-            yield Loss("drop-table", change.object, *_count(before, change.object))
+        if change.kind == "drop-table":
+            yield from _dropped(before, change.object, errand)
         elif change.kind == "new-table" and not after.tables.get(change.object, {}).get("rows"):
             yield Loss("empty-table", change.object, 0)
         elif change.kind in _OF_COLUMNS:
@@ -81,6 +81,18 @@ def _of_structure(before: Picture, after: Picture, errand: Errand) -> t.Iterator
                 yield Loss("drop-column", change.object, *_values(before, table, column))
             elif change.kind == "change-column" and change.retypes:
                 yield Loss("change-column", change.object, *_values(before, table, column), change.detail)
+
+
+def _dropped(before: Picture, table: str, errand: Errand) -> t.Iterator[Loss]:
+    """Tell what went with a table: of the migration's own, the rows that others put there."""
+    if not (errand.alone and table in errand.tables):
+        yield Loss("drop-table", table, *_count(before, table))
+    elif table in errand.filtered:
+        rows, exact = _count(before, table)
+        own = before.own.get(table)
+        others = rows if own is None or rows is None else rows - own
+        if others:
+            yield Loss("drop-table", table, others, exact)
 
 
 def _of_rows(table: str, before: Picture, after: Picture, errand: Errand, counters: Counters) -> t.Iterator[Loss]:

@@ -294,10 +294,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "fait depuis. Si l'application l'a écrit elle-même, recommencez : ansible-playbook rollback.yml ; sinon, la "
         "sauvegarde d'avant la coupure a les lignes : ansible-playbook status.yml"),
     "written_since_backup": (
-        "Since the backup was taken somebody wrote to the migration's own tables: {changes}. What was written would be in "
-        "no backup. Nothing was changed; stop what writes to them, then start again.",
-        "Depuis la sauvegarde quelqu'un a écrit dans les tables de la migration : {changes}. Ces écritures ne seraient dans "
-        "aucune sauvegarde. Rien n'a été modifié ; arrêtez ce qui y écrit, puis recommencez."),
+        "Since the backup was taken somebody wrote to tables that the rollback changes: {changes}. What was written would be "
+        "in no backup. Nothing was changed; stop what writes to them, then start again.",
+        "Depuis la sauvegarde quelqu'un a écrit dans des tables que le rollback modifie : {changes}. Ces écritures ne "
+        "seraient dans aucune sauvegarde. Rien n'a été modifié ; arrêtez ce qui y écrit, puis recommencez."),
     "moved_since_plan": (
         "The recorded revisions are now {heads}: somebody else moved the database since the plan. Nothing was changed; "
         "start again.",

@@ -68,6 +68,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "route_manual_structure": (
         "{revision} changes the structure ({changes}): a record set by hand would be untrue",
         "{revision} modifie la structure ({changes}) : une version inscrite à la main serait fausse"),
+    "route_manual_statement": (
+        "the downgrade of {revision} does what a record set by hand would not: {statement}",
+        "le downgrade de {revision} fait ce qu'une version inscrite à la main ne ferait pas : {statement}"),
     "route_manual_strange": (
         "{revision} touches tables that are not in rollback_migration_tables: {tables}",
         "{revision} touche des tables qui ne sont pas dans rollback_migration_tables : {tables}"),
@@ -106,11 +109,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "migration est peut-être en cours : ansible-playbook status.yml. Pour l'arrêter : SELECT pg_terminate_backend({pid})"),
     # Consistency
     "consistent_no": (
-        "The database records {recorded}, but its schema is not that of it: {differs}. {way_out}",
+        "The database records {recorded}, but its schema is not that revision's: {differs}. {way_out}",
         "La base porte la révision {recorded}, mais son schéma n'est pas le sien : {differs}. {way_out}"),
     "consistent_true": (
         "It is the schema of {heads}. Once you are sure, record that: alembic stamp --purge {heads}",
         "C'est le schéma de {heads}. Une fois sûr, inscrivez-le : alembic stamp --purge {heads}"),
+    "consistent_several": (
+        "It is the schema of each of these: {heads}. Which of them is true the rows alone can tell: look at them, then record "
+        "that one: alembic stamp --purge REVISION",
+        "C'est le schéma de chacune de celles-ci : {heads}. Seules les lignes disent laquelle est vraie : regardez-les, puis "
+        "inscrivez celle-là : alembic stamp --purge REVISION"),
     "consistent_nobody": (
         "It is the schema of no revision: look at the differences before stamping anything.",
         "Ce n'est le schéma d'aucune révision : regardez les différences avant d'inscrire quoi que ce soit."),
@@ -119,7 +127,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "On ne sait pas si le schéma est celui des révisions inscrites : {why}"),
     "consistent_drift": (
         "attention: changed by hand, and known to no revision: {differs}",
-        "attention : modifié à la main, et connu d'aucune révision : {differs}"),
+        "attention : modifié à la main, et qu'aucune révision ne connaît : {differs}"),
     "overlap_true": (
         "The schema is that of {heads}. Once you are sure: {way_out}",
         "Le schéma est celui de {heads}. Une fois sûr : {way_out}"),
@@ -127,6 +135,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "DELETE FROM {table} WHERE version_num IN ({revisions})", "DELETE FROM {table} WHERE version_num IN ({revisions})"),
     "why_not_built": (
         "the history cannot be built from nothing: {error}", "l'historique ne peut pas être construit de zéro : {error}"),
+    "why_not_apart": (
+        "with rollback_rehearsal_isolation=override nothing keeps a migration from production, so a plan tries none",
+        "avec rollback_rehearsal_isolation=override, rien ne sépare une migration de la production : un plan n'en essaie "
+        "aucune"),
     "why_not_tried": ("rollback_plan_trial is off", "rollback_plan_trial est désactivé"),
     # The plan on the terminal
     "plan_undoes": (
@@ -143,6 +155,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "plan_time_trial": ("; {seconds} s without data", " ; {seconds} s sans les données"),
     "plan_recommended": ("Recommended: {route}.", "Recommandé : {route}."),
     "plan_recommended_none": ("No route is possible.", "Aucune voie n'est possible."),
+    "plan_note": ("{route}: {text}", "{route} : {text}"),
     "plan_loss": ("  {id}: {text}", "  {id} : {text}"),
     "plan_loss_head": ("Alembic's route would take:", "La voie d'Alembic emporterait :"),
     "plan_blocker": (

@@ -34,9 +34,11 @@ def plan_lines(planned: dict[str, t.Any], routes: t.Sequence[Route], line: str, 
         lines += ["", say(language, "plan_loss_head"), *(
             say(language, "plan_loss", **{key: loss.describe(language)[key] for key in ("id", "text")})
             for loss in alembic.losses)]
+    lines += [say(language, "plan_note", route=route.name, text=say(language, note.key, **note.facts))
+              for route in routes for note in route.notes]
     lines += [each["text"] for each in planned["alternatives"]]
     lines += [say(language, "plan_blocker", **{
-        key: ", ".join(each[key]) if isinstance(each[key], list) else each[key] or "?"
+        key: ", ".join(each[key]) if isinstance(each[key], list) else "?" if each[key] is None else each[key]
         for key in ("pid", "application", "state", "seconds", "tables")}) for each in planned["blockers"]]
     lines += [*planned.get("notes", []), *planned["warnings"]]
     if line:
@@ -48,8 +50,7 @@ def _row(route: Route, language: str) -> str:
     time = say(language, "plan_time_" + str(route.estimate_from), seconds=route.estimate_s
                ) if route.estimate_s is not None else ""
     reasons = [say(language, reason.key, **reason.facts) for reason in route.obstacles]
-    rows = sum(loss.rows or 0 for loss in route.losses)
-    loses = reasons[0] if reasons else say(language, "plan_loses", number=len(route.losses), rows=rows, time=time
+    loses = reasons[0] if reasons else say(language, "plan_loses", number=len(route.losses), rows=route.rows, time=time
                                            ) if route.losses else say(language, "plan_loses_nothing", time=time)
     return say(language, "plan_route", route=route.name.ljust(8), loses=loses,
                verdict=say(language, f"plan_verdict_{route.verdict}").ljust(16))

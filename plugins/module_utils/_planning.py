@@ -15,7 +15,7 @@ from ._alembic import Environment, Sight
 from ._announce import Announcement, Mission, announce
 from ._backup import newest_good
 from ._catalogue import Change, read_catalogue
-from ._database import Limits
+from ._database import DatabaseError, Limits, rows
 from ._errors import Problem, Refusal
 from ._evidence import StateDirectory, read_json
 from ._ground import Ground
@@ -23,6 +23,7 @@ from ._losses import Acceptances, Loss, ready_line, settle_losses
 from ._messages import say
 from ._plan import APPLIED, Goal
 from ._redact import Redactor
+from ._report import GOOD
 from ._routes import (
     IMPOSSIBLE,
     Route,
@@ -34,8 +35,9 @@ from ._routes import (
     demanded,
     recommend,
 )
+from ._run import last_report
 from ._scratch import Scratch, Wish, scratch_server
-from ._stakes import Stakes, blockers, looking
+from ._stakes import COUNT_LIMIT_MS, Stakes, blockers, looking
 from ._trial import Catalogue, Consistency, Course, Trial, consistency, see_history, try_course
 
 # By these a scratch server is not to be had: then nothing can be rehearsed either.
@@ -45,7 +47,10 @@ SHOWN_CHANGES = 8
 
 @dataclass
 class Request:
-    """What a plan is asked with, besides where the database is."""
+    """What a plan is asked with, besides where the database is.
+
+    ``foreseen`` names what the rollback that led here was announced, and accepted, to leave otherwise than its target.
+    """
 
     mission: Mission
     accepted: Acceptances
@@ -54,6 +59,7 @@ class Request:
     language: str
     state_dir: str | None = None
     try_it: bool = True
+    foreseen: frozenset[str] = frozenset()
     wish: t.Callable[[dict[str, t.Any], int], Wish] | None = None
 
 
@@ -85,7 +91,11 @@ def find(ground: Ground, environment: Environment, sight: Sight, chosen: Goal, r
                     sight.probe["version_table"], sight.probe["version_table_schema"], sight.probe["user"])
     stakes = Stakes(connection)
     with looking(connection):
+        # The time limit is that of counts.
+        rows(connection, "SELECT set_config('statement_timeout', %s, false)",
+             (str(request.limits.statement_timeout_ms),))
         live = read_catalogue(connection)
+        rows(connection, "SELECT set_config('statement_timeout', %s, false)", (str(COUNT_LIMIT_MS),))
     size = sum(stakes.sizes.values())
     trial, consistent, no_scratch = _try(ground, environment, course, live, like, size, request, redact)
     announced = announce(course, request.mission, live, trial, stakes) if chosen.path else Announcement()
@@ -96,7 +106,7 @@ def find(ground: Ground, environment: Environment, sight: Sight, chosen: Goal, r
         _weigh(found, course, live, stakes, like, request, no_scratch)
         at_stake = {*request.mission.tables, *(announced.changes or {})} & set(live["tables"])
         found.blockers = blockers(connection, at_stake, stakes)
-    _tell_consistency(found, recorded, request.language)
+    _tell_consistency(found, recorded, request)
     return found
 
 
@@ -104,9 +114,13 @@ def _try(ground: Ground, environment: Environment, course: Course, live: Catalog
          request: Request, redact: Redactor) -> tuple[Trial, Consistency, str]:
     """Return the trial, whether the record is true, and why no scratch server can be had (empty: it can)."""
     language = request.language
-    if not (request.try_it and request.wish):
-        return _rendered(environment, course, Trial(error=say(language, "why_not_tried"))), Consistency(
-            "unknown", why=say(language, "why_not_tried")), ""
+    if request.wish is None or not request.try_it:
+        why = say(language, "why_not_tried")
+        return _rendered(environment, course, Trial(error=why)), Consistency("unknown", why=why), ""
+    if request.wish(like, 0).isolation == "override":
+        # There a migration with an address of its own reaches production: a plan changes nothing, so it tries nothing.
+        why = say(language, "why_not_apart")
+        return _rendered(environment, course, Trial(error=why)), Consistency("unknown", why=why), ""
     try:
         # Nothing of the data is put there: only the schema.
         with scratch_server(ground, request.wish(like, 0), redact) as scratch:
@@ -115,9 +129,9 @@ def _try(ground: Ground, environment: Environment, course: Course, live: Catalog
                 why = say(language, "why_not_built", error=trial.error)
                 return _rendered(environment, course, trial), Consistency("unknown", why=why), ""
             return trial, _truth(scratch, environment, course, live, trial, request), ""
-    except Refusal as refusal:
-        why = say(language, refusal.key, **refusal.facts)
-        missing = why if refusal.key.startswith(_NO_SCRATCH) else ""
+    except (Refusal, DatabaseError) as error:
+        why = say(language, error.key, **error.facts) if isinstance(error, Refusal) else str(error).strip()
+        missing = why if isinstance(error, Refusal) and error.key.startswith(_NO_SCRATCH) else ""
         return _rendered(environment, course, Trial(error=why)), Consistency("unknown", why=why), missing
 
 
@@ -135,15 +149,18 @@ def _truth(scratch: Scratch, environment: Environment, course: Course, live: Cat
 
 def true_heads(ground: Ground, environment: Environment, sight: Sight, connection: t.Any, like: dict[str, t.Any],
                request: Request, redact: Redactor) -> list[str]:
-    """Return the revisions whose schema the live database has, whatever it records; none where that is not known."""
+    """Return the revisions whose schema the live database has, whatever it records.
+
+    None where that is not known, and where several have the same: then the rows alone tell.
+    """
     course = Course(sight.graph, (), (), "", (), sight.probe["version_table"], sight.probe["version_table_schema"],
                     sight.probe["user"])
-    if not (request.try_it and request.wish):
+    if request.wish is None or not request.try_it or request.wish(like, 0).isolation == "override":
         return []
     try:
         with scratch_server(ground, request.wish(like, 0), redact) as scratch:
             history = see_history(scratch, environment, course, request.limits, request.run_id)
-    except Problem:
+    except (Problem, DatabaseError):
         return []
     nothing: Catalogue = {"tables": {}, "types": {}, "sequences": [], "foreign_keys": []}
     return list(consistency(read_catalogue(connection), nothing, history, (course.version_table,)).true_heads)
@@ -194,20 +211,22 @@ def _weigh(found: Findings, course: Course, live: Catalogue, stakes: Stakes, lik
         found.refusal = f"{acceptance(found.missing, found.line, language)} {ways}".strip()
 
 
-def _tell_consistency(found: Findings, recorded: t.Sequence[str], language: str) -> None:
-    consistent = found.consistent
+def _tell_consistency(found: Findings, recorded: t.Sequence[str], request: Request) -> None:
+    consistent, language = found.consistent, request.language
     if consistent.drift:
         found.warnings.append(say(language, "consistent_drift", differs=_listed(consistent.drift)))
     if consistent.verdict == "unknown":
         found.warnings.append(say(language, "consistent_unknown", why=consistent.why))
     if consistent.verdict == "no":
         heads = " ".join(consistent.true_heads)
-        way_out = say(language, "consistent_true", heads=heads) if heads else say(language, "consistent_nobody")
+        way_out = say(language, "consistent_true", heads=heads) if heads else say(
+            language, "consistent_several", heads=" / ".join(", ".join(each) for each in consistent.candidates)
+        ) if consistent.candidates else say(language, "consistent_nobody")
         told = say(language, "consistent_no", recorded=", ".join(recorded), differs=_listed(consistent.differs),
                    way_out=way_out)
         found.warnings.append(told)
-        accepted = found.routes[0].losses and not found.missing
-        if not accepted:
+        foreseen = {change.object for change in consistent.differs} <= request.foreseen
+        if "inconsistent" not in request.accepted.limits and not (foreseen and not found.routes[0].losses):
             found.refusal = f"{told} {found.refusal}".strip()
 
 
@@ -246,3 +265,12 @@ def _free(state_dir: str | None) -> int | None:
         return None
     found = os.statvfs(place)
     return found.f_bavail * found.f_frsize
+
+
+def foreseen_by_last(state_dir: str | None, database: str, recorded: t.Sequence[str]) -> frozenset[str]:
+    """Return what the last rollback on a database, if it led to these revisions, was accepted to leave otherwise."""
+    report = last_report(StateDirectory(state_dir), database) if state_dir else None
+    if not report or report.get("outcome") not in GOOD or sorted(report.get("to_heads") or []) != sorted(recorded):
+        return frozenset()
+    return frozenset(loss["id"].partition(":")[2] for loss in report.get("losses", [])
+                     if loss["id"].startswith(("not-restored:", "left-behind:")))

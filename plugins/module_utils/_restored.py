@@ -75,8 +75,9 @@ def restore(scratch: Scratch, manifest: t.Mapping[str, t.Any], redact: Redactor,
 
 def _argv(scratch: Scratch, kind: str) -> list[str]:
     if kind == "custom":
+        # The scratch server has no tablespaces but its own.
         return [scratch.runtime.client("pg_restore"), "--no-password", "--exit-on-error", "--single-transaction",
-                f"--dbname={scratch.target.dsn()}"]
+                "--no-tablespaces", f"--dbname={scratch.target.dsn()}"]
     return [scratch.runtime.client("psql"), "--no-password", "--no-psqlrc", "--quiet", "--output=/dev/null",
             "--set=ON_ERROR_STOP=1", "--single-transaction", f"--dbname={scratch.target.dsn()}"]
 

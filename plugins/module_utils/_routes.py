@@ -10,7 +10,16 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ._announce import Announcement, Mission, acts_of, deleted, followers, known_to, split_column
+from ._announce import (
+    Announcement,
+    Mission,
+    acts_of,
+    deleted,
+    followers,
+    known_to,
+    other_statements,
+    split_column,
+)
 from ._catalogue import compare
 from ._checks import unqualified
 from ._errors import Problem
@@ -18,6 +27,7 @@ from ._evidence import now, seconds_between
 from ._losses import Acceptances, Loss, settle_losses
 from ._messages import say
 from ._stakes import Stakes
+from ._statements import Act
 from ._trial import Catalogue, Course, Trial
 
 ALEMBIC, MANUAL, RESTORE = "alembic", "manual", "restore"
@@ -44,13 +54,17 @@ class Route:
     def verdict(self) -> str:
         if self.obstacles:
             return IMPOSSIBLE
-        # What is not known is no loss yet: a rehearsal shows it before anything is done.
-        return NEEDS_ACCEPTANCE if [loss for loss in self.losses if loss.kind != "unknown"] else SAFE
+        return NEEDS_ACCEPTANCE if self.losses else SAFE
 
-    def weight(self) -> tuple[int, int, int]:
-        """Return what routes are compared by: verdict, rows and values lost, number of losses."""
-        lost = sum(loss.rows or 0 for loss in self.losses if loss.kind not in ("empty-table", "empty-column"))
-        return (SAFE, NEEDS_ACCEPTANCE, IMPOSSIBLE).index(self.verdict), lost, len(self.losses)
+    @property
+    def rows(self) -> int:
+        """Return the rows and values that go, as far as they could be counted."""
+        return sum(loss.rows or 0 for loss in self.losses if not loss.kind.startswith("empty-"))
+
+    def weight(self) -> tuple[int, int, int, int]:
+        """Return what routes are compared by: verdict, losses nobody could count, rows and values, number of losses."""
+        uncounted = [loss for loss in self.losses if loss.rows is None and not loss.exact]
+        return (SAFE, NEEDS_ACCEPTANCE, IMPOSSIBLE).index(self.verdict), len(uncounted), self.rows, len(self.losses)
 
     def describe(self, language: str) -> dict[str, t.Any]:
         """Return it as ``plan.json`` holds it."""
@@ -61,18 +75,22 @@ class Route:
 
 
 def demanded(route: Route, accepted: Acceptances) -> list[Loss]:
-    """Return the losses that have to be accepted by name before a route is taken, and are not."""
+    """Return the losses that have to be accepted by name before a route is taken, and are not.
+
+    What is not known is no loss yet: a rehearsal shows it before anything is done.
+    """
     unrehearsed = Loss("unrehearsed").id in accepted.limits
     return accepted.missing(loss for loss in route.losses if loss.kind != "unknown" or unrehearsed)
 
 
 def by_alembic(announced: Announcement, trial: Trial) -> Route:
     """Return the route of Alembic's own downgrade."""
-    notes = list(announced.notes)
-    if trial.stopped and not announced.obstacles:
-        # On a database built from nothing there are no rows: with rows it may do otherwise.
-        notes.append(Problem("route_stopped", revision=trial.stopped_at or "?", error=trial.stopped))
-    return Route(ALEMBIC, announced.losses, announced.obstacles, notes, trial.downgrade_s,
+    obstacles, notes = list(announced.obstacles), list(announced.notes)
+    if trial.stopped and not obstacles:
+        # On a database built from nothing there are no rows: with rows another error may not come up.
+        where = obstacles if trial.stopped.startswith("NotImplementedError") else notes
+        where.append(Problem("route_stopped", revision=trial.stopped_at or "?", error=trial.stopped))
+    return Route(ALEMBIC, announced.losses, obstacles, notes, trial.downgrade_s,
                  "trial" if trial.downgrade_s is not None else None)
 
 
@@ -91,8 +109,12 @@ def by_hand(course: Course, mission: Mission, live: Catalogue, trial: Trial, sta
         before, after = trial.ends()
         # Against the target's own schema: what a downgrade leaves behind, a record set by hand would deny as well.
         differs: list[t.Any] = [change for change in compare(before, trial.target or after)
-                                if change.object != course.version_table]
+                                if change.object != course.version_name]
         touched = {table for step in trial.steps.get(mission.migration, []) for table in step.touched}
+        other = other_statements(trial.rendered.get(mission.migration, {}), course.version_table)
+        if other and not differs:
+            # Views, functions, grants: what no catalogue here compares.
+            route.obstacles.append(Problem("route_manual_statement", revision=mission.migration, statement=other[0]))
     elif acts is not None and not any(act.kind == "other" for act in acts):
         differs = [act for act in acts if act.kind not in ("delete", "truncate")]
         touched = {act.table for act in acts}
@@ -102,20 +124,19 @@ def by_hand(course: Course, mission: Mission, live: Catalogue, trial: Trial, sta
     if differs:
         route.obstacles.append(Problem("route_manual_structure", revision=mission.migration,
                                        changes=", ".join(f"{each.kind} {_named(each)}" for each in differs)))
-    strange = sorted(touched - {*mission.tables, course.version_table})
+    strange = sorted(touched - {*mission.tables, course.version_name})
     if strange:
         route.obstacles.append(Problem("route_manual_strange", revision=mission.migration, tables=", ".join(strange)))
     announced = Announcement()
     losses: list[Loss] = []
     for table in mission.tables:
         if table in live["tables"]:
-            losses += deleted(mission, live, stakes, table, None)
-            losses += followers(mission, stakes, table, live, announced, True)
-    route.obstacles += announced.obstacles
-    # Every row of the tables goes: the number is exact, unlike that of a downgrade nobody could read.
-    exact = [Loss(loss.kind, loss.object, loss.rows, (loss.kind == "delete-rows" and loss.object in mission.tables)
-                  or loss.exact, loss.because) for loss in losses]
-    route.losses = settle_losses(loss for loss in exact if loss.rows)
+            # Every row goes, as by a DELETE without a condition.
+            losses += deleted(mission, stakes, table, [Act("delete", table)])
+            losses += followers(stakes, table, live, announced, True)
+    route.obstacles += [reason for reason in announced.obstacles if reason.facts.get("child") not in mission.tables]
+    route.losses = settle_losses(loss for loss in losses if (loss.rows or not loss.exact)
+                                 and not (loss.object in mission.tables and loss.kind == "change-rows"))
     return route
 
 
@@ -141,15 +162,16 @@ def by_restore(course: Course, mission: Mission, live: Catalogue, trial: Trial, 
     losses = [Loss("revision", revision, because=course.graph[revision].message)
               for revision in course.path if revision != mission.migration]
     held = {unqualified(name): measured for name, measured in backup["tables"].items()}
+    own = course.version_name
     losses += [Loss("drop-table", table, *(stakes.rows_of(table) or (None, False)))
-               for table in live["tables"] if table not in held and table != course.version_table]
+               for table in live["tables"] if table not in held and table != own and table in stakes.stored]
     if trial.before and trial.target:
         for change in compare(trial.before, trial.target):
             table, _dot, column = split_column(change)
             if change.kind == "drop-column" and known_to(live, table, column):
                 counted = stakes.values_of(table, column) or (None, False)
                 losses.append(Loss("drop-column", f"{table}.{column}", *counted))
-    losses += [loss for table in sorted(live["tables"]) if table in held and table != course.version_table
+    losses += [loss for table in sorted(live["tables"]) if table in held and table != own
                for loss in _written(mission, stakes, table, held[table])]
     route.losses = settle_losses(losses)
     return route
@@ -165,14 +187,13 @@ def _written(mission: Mission, stakes: Stakes, table: str, held: dict[str, t.Any
         own = stakes.rows_of(table, mission.rows[table]) if table in mission.rows else counted
         surplus = rows - (own[0] if own else 0) - (0 if table not in mission.rows else held["rows"])
         return [Loss("written-since", table, surplus, exact)] if surplus > 0 else []
-    if not (exact and held["exact"]):
-        # Two estimates say nothing of a few rows.
-        return [Loss("written-since", table, None, False)] if abs(rows - held["rows"]) > held["rows"] * 0.05 else []
-    if rows != held["rows"]:
-        return [Loss("written-since", table, abs(rows - held["rows"]), True)]
-    # With another set of columns the fingerprint says nothing of the rows.
-    mine = stakes.fingerprint(table) if held.get("fingerprint") and not _restructured(stakes, table, held) else None
-    return [Loss("written-since", table, None, False)] if mine and mine != held["fingerprint"] else []
+    if exact and held["exact"] and rows != held["rows"]:
+        # At least: rows that were changed, and rows deleted for others that were added, do not show in a number.
+        return [Loss("written-since", table, abs(rows - held["rows"]), False)]
+    # With another set of columns the fingerprint says nothing of the rows; what is not proved the same is not.
+    comparable = exact and held["exact"] and held.get("fingerprint") and not _restructured(stakes, table, held)
+    same = comparable and stakes.fingerprint(table) == held["fingerprint"]
+    return [] if same else [Loss("written-since", table, None, False)]
 
 
 def _restructured(stakes: Stakes, table: str, held: dict[str, t.Any]) -> bool:

@@ -29,6 +29,8 @@ with suppress(ImportError):  # _database says so to the operator.
     from psycopg2 import sql
 
 SUPERUSER = "postgres"
+# What a production in trouble is set to, and would keep the scratch server from being one.
+_HINDERING = ("default_transaction_read_only", "transaction_read_only", "default_tablespace", "temp_tablespaces")
 _LISTS = ("local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces")
 _ATTRIBUTES = ("SUPERUSER", "INHERIT", "CREATEROLE", "CREATEDB", "LOGIN", "REPLICATION", "BYPASSRLS")
 
@@ -67,6 +69,12 @@ class Scratch:
     like: t.Mapping[str, t.Any]
     identifier: str
     variables: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Bare names mean here what they mean to the role that logs in to production.
+        path = str(self.like.get("search_path") or "").replace("\\", "\\\\").replace(" ", "\\ ")
+        if path:
+            self.target = replace(self.target, params={**self.target.params, "options": f"-c search_path={path}"})
 
     def environment(self, theirs: Environment) -> Environment:
         """Return the application's Alembic environment, as it is run here."""
@@ -129,6 +137,8 @@ def fresh_database(target: Target, like: t.Mapping[str, t.Any]) -> list[str]:
             whose.append((sql.SQL("{} IN DATABASE {}").format(its, name) if here else its, setting))
         for who, setting in whose:
             key, _equals, text = setting.partition("=")
+            if key in _HINDERING:
+                continue
             try:
                 if key in _LISTS:
                     # Its text names several; as a literal it would be one name.

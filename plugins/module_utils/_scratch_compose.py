@@ -70,7 +70,7 @@ def compose_scratch(ground: Ground, wish: Wish, redact: Redactor) -> t.Iterator[
     production = t.cast(ComposeRuntime, ground.runtime)
     docker, project = production.docker, production.project
     project.require_image(project.layout.migrations)
-    _require_disk(docker, wish)
+    short = _require_disk(docker, wish)
     live = _look_at(production, wish)
     token = secrets.token_hex(8)
     mine, name = f"label={STEP_LABEL}={token}", f"{project.name}-scratch-{token}"
@@ -95,20 +95,24 @@ def compose_scratch(ground: Ground, wish: Wish, redact: Redactor) -> t.Iterator[
         require_scratch(identifier, str(wish.like["system_identifier"]))
         dress(target, wish.like)
         [server] = docker.containers(mine)
-        yield Scratch(target, ScratchRuntime(project, server, wish.run_id, hosts), wish.like, identifier,
+        yield Scratch(target, ScratchRuntime(project, server, wish.run_id, hosts, short), wish.like, identifier,
                       dict(wish.environment))
 
 
-def _require_disk(docker: Docker, wish: Wish) -> None:
-    """Raise Refusal when what is wanted would eat into the reserve, where the engine's own directory can be seen."""
+def _require_disk(docker: Docker, wish: Wish) -> t.Callable[[], bool]:
+    """Return what tells whether the reserve is being eaten, where the engine's own directory can be seen.
+
+    Raises Refusal when what is wanted would eat into it.
+    """
     argv = ("info", "--format", "{{json .DockerRootDir}}")
     root = str(docker.read(docker.call(*argv), *argv) or "")
     if not os.path.isdir(root):
-        return
+        return lambda: False
     disk = shutil.disk_usage(root)
     reserve = parse_reserve(wish.reserve, disk.total)
     if disk.free - wish.needed_bytes < reserve:
         raise Refusal("scratch_disk_too_small", path=root, free=disk.free, expected=wish.needed_bytes, reserve=reserve)
+    return lambda: shutil.disk_usage(root).free < reserve
 
 
 def _look_at(production: ComposeRuntime, wish: Wish) -> _Live:

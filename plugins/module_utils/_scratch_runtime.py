@@ -45,14 +45,21 @@ _HOST = re.compile(r"\w([\w.-]*\w)?", re.ASCII)
 class ScratchRuntime(ComposeRuntime):
     """Clients run in the scratch server's container, Alembic in one-shot ones that reach that server and nothing else.
 
-    ``addresses`` are those from which Alembic's sessions come; ours have none, being made through a socket.
+    ``addresses`` are those from which Alembic's sessions come; ours have none, being made through a socket. ``short``
+    tells whether the disk's reserve is being eaten.
     """
 
-    def __init__(self, project: Project, server: Container, run_id: str | None, hosts: t.Iterable[str]) -> None:
+    def __init__(self, project: Project, server: Container, run_id: str | None, hosts: t.Iterable[str],
+                 short: t.Callable[[], bool] = lambda: False) -> None:
         super().__init__(project, server, run_id)
+        self.short = short
         self.names = {host for host in hosts if not is_address(host)}
         self.unanswered = set(hosts) - self.names
         self.addresses = {LOOPBACK}
+
+    def run(self, program: Program, watch: t.Callable[[], str | None] | None = None) -> Finished:
+        """Run a program to its end, or until the engine's disk is short: production's own may be the same."""
+        return super().run(program, lambda: "disk_reserve" if self.short() else watch() if watch else None)
 
     def shown(self, program: Program) -> str:
         """Return the command as a report shows it; its container is gone by then."""

@@ -46,6 +46,11 @@ class Stakes:
         with looking(self.connection):
             self.sizes = {f"{schema}.{table}": size for schema, table, size in all_tables(self.connection)}
 
+    @property
+    def stored(self) -> set[str]:
+        """The tables that hold rows of their own, as catalogues name them; a partitioned one does not."""
+        return {name[7:] if name.startswith("public.") else name for name in self.sizes}
+
     def place(self, table: str) -> tuple[str, str] | None:
         """Return schema and name of a table as catalogues name it; None where it is absent."""
         if table not in self.places:
@@ -55,17 +60,23 @@ class Stakes:
             self.places[table] = asked or (None if dot else qualified(self.connection, schema or name))
         return self.places[table]
 
+    def named(self, table: str) -> str:
+        """Return a table's name as catalogues have it, as the session's search_path finds it; as it is where absent."""
+        place = qualified(self.connection, table)
+        return table if place is None else place[1] if place[0] == "public" else ".".join(place)
+
     def rows_of(self, table: str, where: str | None = None) -> Counted | None:
         """Count a table's rows, those that a filter finds; None for an absent table or a filter it does not bear."""
         place = self.place(table)
         if place is None:
             return None
         if not self._afford(place):
-            return self._estimate(place, where)
+            # How many of them a filter finds, no statistics tell.
+            return None if where else self._estimate(place)
         try:
             return measure(self.connection, place, where)["rows"], True
         except (Refusal, DatabaseError):
-            return None if where else self._estimate(place, None)
+            return None if where else self._estimate(place)
 
     def values_of(self, table: str, column: str) -> Counted | None:
         """Count a column's values that are not null; None where there is no such column."""
@@ -76,7 +87,7 @@ class Stakes:
         if not self._afford(place):
             share = value(self.connection, "SELECT 1 - null_frac FROM pg_stats WHERE (schemaname, tablename, attname)"
                                            " = (%s, %s, %s)", (*place, column))
-            every = self._estimate(place, None)[0]
+            every = self._estimate(place)[0]
             return (int(every * float(share)) if share is not None else every), False
         return self.rows_of(table, f"{name} IS NOT NULL")
 
@@ -86,22 +97,29 @@ class Stakes:
         if place is None or not self._afford(place):
             return None
         try:
-            # What it is defined under is set for one transaction.
-            self.connection.autocommit = False
-            settle(self.connection)
-            return str(measure(self.connection, place, fingerprint=True)["fingerprint"])
+            with self._settled():
+                return str(measure(self.connection, place, fingerprint=True)["fingerprint"])
         except (Refusal, DatabaseError):
             return None
-        finally:
-            self.connection.rollback()
-            self.connection.autocommit = True
 
     def structure(self, table: str) -> str | None:
         """Return the digest of a table's structure, as surveys hold it."""
         if self.structures is None:
-            self.structures = structures(self.connection)
+            with self._settled():
+                self.structures = structures(self.connection)
         place = self.place(table)
         return self.structures.get(place) if place else None
+
+    @contextmanager
+    def _settled(self) -> t.Iterator[None]:
+        """Give one transaction the settings that fingerprints and structures are defined under."""
+        self.connection.autocommit = False
+        try:
+            settle(self.connection)
+            yield
+        finally:
+            self.connection.rollback()
+            self.connection.autocommit = True
 
     def _afford(self, place: tuple[str, str]) -> bool:
         size = self.sizes.get(".".join(place), 0)
@@ -110,7 +128,7 @@ class Stakes:
         self.budget -= size
         return True
 
-    def _estimate(self, place: tuple[str, str], _where: str | None) -> Counted:
+    def _estimate(self, place: tuple[str, str]) -> Counted:
         ident = sql.Identifier(*place).as_string(self.connection)
         found = value(self.connection, "SELECT greatest(reltuples, 0)::bigint FROM pg_class"
                                        " WHERE oid = to_regclass(%s)", (ident,))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ._alembic import Environment, Moved, prefix_of
 from ._catalogue import Catalogue, Change, compare
-from ._database import Limits, rows, session_name, value
+from ._database import DatabaseError, Limits, rows, session_name, value
 from ._revisions import Graph
 from ._scratch import Scratch, fresh_database
 from ._watch import Step, by_revision, install, read_steps
@@ -37,6 +37,12 @@ class Course:
     version_table: str
     version_schema: str | None
     role: str
+
+    @property
+    def version_name(self) -> str:
+        """The version table as catalogues name it."""
+        schema = self.version_schema
+        return f"{schema}.{self.version_table}" if schema and schema != "public" else self.version_table
 
 
 @dataclass
@@ -95,7 +101,6 @@ def try_course(scratch: Scratch, theirs: Environment, course: Course, limits: Li
     moved, steps = _play(scratch, theirs, course, limits, run_id, moves, len(building))
     trial = Trial(_failure(moved, len(building)))
     trial.rendered = moved.rendered
-    trial.seen = [(step.heads, step.catalogue) for step in steps]
     if trial.error:
         return trial
     built = _reached(steps, course.from_heads)
@@ -103,6 +108,8 @@ def try_course(scratch: Scratch, theirs: Environment, course: Course, limits: Li
         trial.error = ", ".join(course.from_heads)
         return trial
     trial.before = steps[built].catalogue
+    # Only what upgrades reach: what a downgrade leaves behind is no revision's schema.
+    trial.seen = [(step.heads, step.catalogue) for step in steps[:built + 1]]
     if not course.path:
         return trial
     at_target = _reached(steps[:built + 1], course.to_heads)
@@ -154,7 +161,9 @@ def _play_once(scratch: Scratch, theirs: Environment, course: Course, limits: Li
         if value(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", (course.role,)):
             rows(connection, sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(course.role)))
         for statement in made:
-            rows(connection, statement)
+            # An extension may not be installed here: whether the history needs it, building it tells.
+            with suppress(DatabaseError):
+                rows(connection, statement)
         install(connection, course.version_table, course.version_schema, statements=True)
         moved = scratch.environment(theirs).moves(
             name, limits, expected(scratch, connection, name), moves, render=list(course.path))
@@ -203,8 +212,8 @@ def _nothing(course: Course) -> Catalogue | None:
 class Consistency:
     """Whether the tables are those of the recorded revisions: ``yes``, ``no`` or ``unknown``, with what differs.
 
-    ``true_heads`` are the revisions whose schema it is, where one is. ``drift`` is what was changed by hand and no
-    revision knows; ``why`` says why it is unknown.
+    ``true_heads`` are the revisions whose schema it is, where one is; ``candidates`` are several sets of them that have
+    the same. ``drift`` is what was changed by hand and no revision knows; ``why`` says why it is unknown.
     """
 
     verdict: str
@@ -212,6 +221,7 @@ class Consistency:
     true_heads: tuple[str, ...] = ()
     drift: tuple[Change, ...] = ()
     why: str = ""
+    candidates: tuple[tuple[str, ...], ...] = ()
 
 
 _STRUCTURAL = ("drop-table", "drop-column", "drop-type", "change-type", "change-column")
@@ -229,12 +239,12 @@ def consistency(live: Catalogue, recorded: Catalogue, history: t.Sequence[tuple[
     if not found:
         return Consistency("yes")
     others = [(heads, differing(catalogue, live, without)) for heads, catalogue in history if heads]
-    exact = next((heads for heads, differs in others if not differs), None)
+    exact = sorted({tuple(sorted(heads)) for heads, differs in others if not differs})
     known = {change for _heads, catalogue in history for change in _objects(catalogue)}
     against = [change for change in found if change.kind in _STRUCTURAL
                or (change.kind in _ADDED and (change.kind, change.object) in known)]
     if exact:
-        return Consistency("no", tuple(found), tuple(exact))
+        return Consistency("no", tuple(found), exact[0] if len(exact) == 1 else (), candidates=tuple(exact))
     if not against:
         return Consistency("yes", drift=tuple(found))
     heads, fewest = min(others, key=lambda each: len(each[1]), default=([], found))

@@ -191,14 +191,25 @@ plan:
       type: str
     consistency:
       description:
-        - What that rests on - C(differs), the C(true_heads) whose schema it is where one is, C(drift) made by hand, and
-          C(why) it is unknown.
+        - What that rests on - C(differs), the C(true_heads) whose schema it is where one is, the C(candidates) where
+          several have the same, C(drift) made by hand, and C(why) it is unknown.
       type: dict
     changes:
       description: By table, how it is going to differ; V(none) where nothing showed that.
       type: dict
     accepted:
       description: The ids that were accepted.
+      type: list
+      elements: str
+    missing:
+      description: The ids still to be accepted.
+      type: list
+      elements: str
+    version_table:
+      description: The C(name) and C(schema) of the version table, as C(env.py) has them.
+      type: dict
+    notes:
+      description: What was found of the images, with O(runtime=compose).
       type: list
       elements: str
     size_bytes:
@@ -256,7 +267,12 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._losses import a
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._plan import APPLIED, ROLLED_BACK, describe, goal
 from ansible_collections.recyclic.rollback.plugins.module_utils._plan_text import plan_lines
-from ansible_collections.recyclic.rollback.plugins.module_utils._planning import Request, find, true_heads
+from ansible_collections.recyclic.rollback.plugins.module_utils._planning import (
+    Request,
+    find,
+    foreseen_by_last,
+    true_heads,
+)
 from ansible_collections.recyclic.rollback.plugins.module_utils._redact import environment_secrets
 from ansible_collections.recyclic.rollback.plugins.module_utils._scratch import wish_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._stakes import Stakes
@@ -281,9 +297,12 @@ def plan(module, redact):
         recorded = sight.heads(connection)
         require_known(ground, sight.graph, recorded)
         like = {**identity(connection), **describe_database(connection)}
-        request = Request(Mission(params["migration"], tuple(params["concerned"]), params["migration_rows"]),
+        stakes = Stakes(connection)
+        request = Request(Mission(params["migration"], tuple(map(stakes.named, params["concerned"])),
+                                  {stakes.named(table): rule for table, rule in params["migration_rows"].items()}),
                           acceptances(params["accept"]), limits, run_id, language, params["state_dir"],
-                          params["trial"], wish_from(params))
+                          params["trial"], foreseen_by_last(params["state_dir"], target.database, recorded),
+                          wish_from(params))
         try:
             chosen = goal(sight.graph, recorded, params["migration"], params["to_revision"], sight.path,
                           sight.path_error)
@@ -293,7 +312,7 @@ def plan(module, redact):
             raise
         if chosen.position == APPLIED:
             require_no_traces(params, target, sight)
-        purpose, absent = present(connection, params)
+        purpose, absent = present(connection, stakes, params)
         planned = describe(target.database, params["migration"], sight.graph, recorded, chosen, purpose, sight.probe)
         redact.learn(environment_secrets(params["resume_environment"]))
         seen = examine(ground, environment, sight.graph, recorded, chosen.to_heads, params["application"],
@@ -328,9 +347,8 @@ def truth(ground, environment, sight, connection, like, request, redact, recorde
     return say(request.language, "overlap_true", heads=", ".join(heads), way_out=way_out)
 
 
-def present(connection, params):
+def present(connection, stakes, params):
     """The rows of the migration's own tables, and the checks whose table is not there: ``(check, table)``."""
-    stakes = Stakes(connection)
     counted = {table: stakes.rows_of(table) for table in params["concerned"]}
     purpose = {table: count[0] if count else None for table, count in counted.items()}
     absent = [(check["id"], check["table"]) for check in params["checks"]
@@ -349,6 +367,7 @@ def conclusions(found, params):
         "consistent": consistent.verdict,
         "consistency": {"differs": [asdict(change) for change in consistent.differs],
                         "true_heads": list(consistent.true_heads),
+                        "candidates": [list(heads) for heads in consistent.candidates],
                         "drift": [asdict(change) for change in consistent.drift], "why": consistent.why},
         "changes": found.announced.changes,
         "accepted": params["accept"],

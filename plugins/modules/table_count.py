@@ -202,7 +202,7 @@ def count(module, redact):
     with Journal(params["run_dir"]).step(name) as step, ground_from(params, redact).target.open(
             session_name(run_id, "count"), autocommit=False) as connection:
         concerned = set()
-        rehearsed = (read_json(params["rehearsal"]) if params["rehearsal"] else None) or {}
+        rehearsed = passed_rehearsal(params["rehearsal"])
         version = ".".join(filter(None, (params["version_schema"], params["version_table"])))
         known = (baseline or {}).get("tables", {})
         for table in [*params["concerned"], version]:
@@ -240,10 +240,15 @@ def count(module, redact):
     }
 
 
+def passed_rehearsal(path):
+    """A rehearsal that passed; empty where there is none, or one that was cut off or refused."""
+    found = read_json(path) if path else None
+    return found if found and found.get("result") == "pass" else {}
+
+
 def lost(rehearsed):
-    """The tables of what a rehearsal that passed took with it: announced, or accepted by name."""
-    losses = rehearsed.get("losses", []) if rehearsed.get("result") == "pass" else []
-    return {table_named(loss["id"]) for loss in losses} - {""}
+    """The tables of what a rehearsal took with it: announced, or accepted by name."""
+    return {table_named(loss["id"]) for loss in rehearsed.get("losses", [])} - {""}
 
 
 def foreseen(announced, rehearsed):

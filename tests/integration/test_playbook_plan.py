@@ -76,6 +76,10 @@ def test_with_every_loss_accepted_it_goes_through_as_announced(make_site: MakeSi
     others = next(check for check in played.report["checks"] if check["id"] == "other-tables-unchanged")
     assert others["result"] == "pass" and "as foreseen: public.dom_category" in others["observed"]
 
+    # What it was accepted to leave otherwise is no reason to call the record untrue.
+    again = site.play("rollback", rollback_accept=",".join(ids))
+    assert (again.status, again.changed, again.report["outcome"]) == (0, 0, "already_rolled_back"), again.output
+
 
 HIDDEN = """
 if op.get_bind().execute(sa.text("SELECT count(*) FROM things")).scalar_one() > 5:

@@ -46,7 +46,7 @@ def test_the_same_twice_and_the_other_way_round() -> None:
     (table(a=column(not_null=True)), table(a=column()), [Change("change-column", "items.a", "not null -> null")]),
     (table(a=column()), table(a=column("text", True)), [
         Change("change-column", "items.a", "integer -> text"), Change("change-column", "items.a", "null -> not null")]),
-    (table(a=column(default="1")), table(2, a=column(default="2")), []),  # neither rows nor structure
+    (table(a=column(default="1")), table(2, a=column(default="2")), [Change("change-default", "items.a", "1 -> 2")]),
     (table(constraints={"c": "CHECK (a)"}), table(), [Change("drop-constraint", "items.c", "CHECK (a)")]),
     (table(), table(indexes={"i": "CREATE INDEX i"}), [Change("new-index", "items.i", "CREATE INDEX i")]),
     (table(constraints={"c": "CHECK (a)"}), table(constraints={"c": "CHECK (b)"}), [

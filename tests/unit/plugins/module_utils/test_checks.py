@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
+    Foreseen,
     check_spec,
     judge,
     judge_heads,
@@ -173,3 +174,37 @@ def test_two_checks_of_one_id_are_refused_before_anything_is_measured() -> None:
     with pytest.raises(Refusal) as refused:
         take_evidence(None, [check(id="a"), check(id="b"), check(id="a")], 0, False, "alembic_version", None)
     assert (refused.value.key, refused.value.facts) == ("checks_share_id", {"ids": "a"})
+
+
+def held(rows: int, content: str = "", structure: str = "s1") -> dict[str, Any]:
+    return {"rows": rows, "exact": True, "fingerprint": content or str(rows), "structure": structure, "bytes": 1,
+            "place": ["public", "sites"]}
+
+
+@pytest.mark.parametrize(("rehearsed", "before", "after", "explained"), [
+    # (before, after) of the rehearsal, then the live table before and after.
+    ((held(5), held(3)), held(5), held(3), True),
+    ((held(5), held(3)), held(5), held(2), False),
+    ((held(5), held(5, structure="s2")), held(5), held(5, structure="s2"), True),
+    ((held(5), held(5, structure="s2")), held(5), held(5, structure="s3"), False),
+    # Written to since the backup: the structure alone is known.
+    ((held(5), held(5, "x", "s2")), held(6), held(6, "y", "s2"), True),
+    ((held(5), held(3)), held(6), held(0), False),
+    # What the rehearsal left as it was has no reason to differ.
+    ((held(5), held(5)), held(5), held(5, "other"), False),
+    ((held(5), held(5)), held(6), held(0), False),
+    ((held(5), None), held(5), None, True),
+    ((held(5), held(5)), held(5), None, False),
+    ((None, held(0)), None, held(0), True),
+])
+def test_what_a_rehearsal_explains(rehearsed: tuple[Any, Any], before: Any, after: Any, explained: bool) -> None:
+    old, new = ({"sites": each} if each else {} for each in rehearsed)
+    foreseen = Foreseen(None, {"users": held(1), **old}, {"users": held(1), **new})
+    tables = [{"tables": {"sites": each} if each else {}} for each in (before, after)]
+    assert foreseen.explains("sites", *tables) is explained
+
+
+@pytest.mark.parametrize(("announced", "explained"), [(None, False), ({}, False), ({"sites": ["rows"]}, True)])
+def test_without_a_rehearsal_what_was_announced_is_all_there_is(announced: Any, explained: bool) -> None:
+    tables = {"tables": {"public.sites": held(1)}}
+    assert Foreseen(announced).explains("public.sites", tables, {"tables": {}}) is explained
