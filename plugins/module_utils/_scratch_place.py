@@ -180,7 +180,7 @@ def _require_room(directory: str, wish: Wish) -> int:
 
 @contextmanager
 def running(place: Place, outer: list[str], act: str, request: dict[str, t.Any], ending: signal.Signals
-             ) -> t.Iterator[subprocess.Popen[bytes]]:
+            ) -> t.Iterator[subprocess.Popen[bytes]]:
     """Run the program inside; it is ended when this is left, and when this process dies."""
     # Read through the loader: Ansible ships module_utils inside a zip file. Its own loader gives bytes.
     source = _scratch_inside.__loader__.get_source(_scratch_inside.__name__)  # type: ignore[union-attr]

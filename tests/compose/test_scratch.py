@@ -195,8 +195,10 @@ def scratch_beside(site: Site) -> Iterator[Beside]:
     before, run_id = site.seen(), f"rbtest-{secrets.token_hex(4)}"
     ground, theirs = site.ground()
     with scratch_server(ground, Wish(like(ground), "/tmp", run_id=run_id, reserve="1M"), Redactor()) as scratch:
-        yield Beside(site, ground, theirs, scratch, run_id)
-        assert site.seen() == before
+        try:
+            yield Beside(site, ground, theirs, scratch, run_id)
+        finally:
+            assert site.seen() == before
     assert site.seen() == before
     assert of_run(run_id) == [] and not Path(scratch.target.params["host"]).parent.exists()
 

@@ -316,8 +316,8 @@ DOWNGRADES: dict[str, tuple[str, str, str, dict[str, int | None], list[str]]] = 
     "a default": ('op.alter_column("others", "id", server_default="7")\nop.execute("DELETE FROM things")',
                   "implemented", "safe", {}, ["others", "things"]),
     "cascades": ('op.execute("DELETE FROM things")\nop.execute("DELETE FROM parents")',
-                 "implemented", "needs_acceptance", {"delete-rows:children": 4, "delete-rows:parents": 2,
-                                                    "delete-rows:grandchildren": 2},
+                 "implemented", "needs_acceptance",
+                 {"delete-rows:children": 4, "delete-rows:parents": 2, "delete-rows:grandchildren": 2},
                  ["children", "grandchildren", "parents", "things"]),
 }
 TABLES = ("CREATE TABLE things (id int); CREATE TABLE others (id int); INSERT INTO others VALUES (1), (2), (3);"
@@ -407,8 +407,7 @@ def test_what_a_role_is_set_to_holds_on_the_scratch_server_too(make_database: Ma
     assert (verdicts(answer)["alembic"], answer["plan"]["purpose"]) == ("safe", {"app.categories": 14})
 
 
-def test_the_users_rows_in_a_table_of_the_migrations_own_are_a_loss_when_it_is_dropped(empty: Database, tmp_path: Path
-                                                                                      ) -> None:
+def test_the_users_rows_are_a_loss_when_the_migrations_own_table_is_dropped(empty: Database, tmp_path: Path) -> None:
     ini = make_project(tmp_path / "project", upgrade='op.execute("CREATE TABLE mine AS SELECT 1 AS id")',
                        downgrade='op.drop_table("mine")')
     empty.alembic("upgrade", TOP, ini=ini)
