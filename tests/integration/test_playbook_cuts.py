@@ -15,7 +15,7 @@ import pytest
 from harness import make_project, process_table, wait_for
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import process_mark
-from playbooks import Site, kill_controller
+from playbooks import QUICK, Site, kill_controller
 
 MakeSite = Callable[..., Site]
 
@@ -179,7 +179,8 @@ with op.get_context().autocommit_block():
     op.execute("DELETE FROM ligne_depot")
 op.execute("SELECT pg_sleep(120)")
 """)
-    site.settings = {"rollback_alembic_config": str(ini), "rollback_migration": "70907090709a"}
+    site.settings = {"rollback_alembic_config": str(ini), "rollback_migration": "70907090709a",
+                     "rollback_accept": [*QUICK["rollback_accept"], "delete-rows:ligne_depot"]}
     site.database.stamp("70907090709a")
     process = site.start("rollback")
     wait_for(lambda: site.database.count("ligne_depot") == 0, "the first half")
