@@ -369,6 +369,9 @@ def special(docker: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield Site(base, "compose.json", mine.project, config=str(history / "alembic.ini"))
         finally:
             engine("volume", "rm", "-f", volume, check=False)
+            # What is mounted where other tests run would be left out for these.
+            (alive / "deep" / "s.sock").unlink()
+            (base / "piped" / "pipe").unlink()
 
 
 WORLD = """
