@@ -21,8 +21,9 @@ PLAYBOOKS = ROOT / "playbooks"
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 # What a test about something else does without: trial and rehearsal take seconds each. FULL brings them back.
 # In Compose SQL is rendered on the image alone, which has no history but its own.
-QUICK: dict[str, Any] = {"rollback_plan_trial": False,
-         "rollback_accept": ["unrehearsed", *(f"unknown:{revision}" for revision in (TOP, MIGRATION))]}
+QUICK: dict[str, Any] = {
+    "rollback_plan_trial": False,
+    "rollback_accept": ["unrehearsed", *(f"unknown:{revision}" for revision in (TOP, MIGRATION))]}
 FULL = {"rollback_plan_trial": None, "rollback_accept": None}
 
 
