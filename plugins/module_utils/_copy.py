@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from ._alembic import Environment, Moved, prefix_of
+from ._announce import without
 from ._catalogue import Catalogue, read_catalogue
 from ._checks import Check, take_evidence
 from ._counts import columns_held, measure, qualified, settle
@@ -137,7 +138,7 @@ class Copy:
         name = said(*place)
         rows(connection, "SAVEPOINT filter")
         try:
-            others = measure(connection, place, f"NOT coalesce(({condition}), false)",
+            others = measure(connection, place, without(condition),
                              fingerprint=bool(found.tables[name]["fingerprint"]))
             found.own[name], found.rest[name] = found.tables[name]["rows"] - others["rows"], others
         except Refusal:

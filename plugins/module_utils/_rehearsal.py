@@ -26,7 +26,7 @@ from ._redact import Redactor, environment_secrets
 from ._restored import mark_compared, require_same, restore
 from ._revisions import Graph
 from ._scratch import Scratch, Wish, scratch_server
-from ._trial import upgrades
+from ._trial import first_line, upgrades
 from ._watch import Step, by_revision
 
 _RUNNING = re.compile(r"Running downgrade (\w+)")
@@ -62,11 +62,6 @@ def new_record() -> dict[str, t.Any]:
             "commands": []}
 
 
-def bare(table: str) -> str:
-    """Return a table's name as catalogues have it, from the name an operator gave."""
-    return table[len("public."):] if table.startswith("public.") else table
-
-
 def reached(graph: Graph, from_heads: t.Sequence[str], path: t.Sequence[str], heads: t.Sequence[str], transcript: str
             ) -> str:
     """Return the revision at which a downgrade came to its end: the last one Alembic said it began.
@@ -93,11 +88,6 @@ def require_moved(copy: Copy, moved: Moved, from_heads: t.Sequence[str], path: t
         raise Refusal("rehearsal_failed", revision=revision, error=failed["error"])
     if sorted(heads) != sorted(to_heads):
         raise Refusal("rehearsal_heads", heads=", ".join(heads) or "-", predicted=", ".join(to_heads) or "-")
-
-
-def first_line(text: str) -> str:
-    """Return the beginning of an error; drivers add the whole statement."""
-    return (text.strip().splitlines() or [""])[0]
 
 
 def counters_of(steps: t.Mapping[str, t.Sequence[Step]]) -> dict[str, dict[str, dict[str, int]]]:

@@ -11,6 +11,7 @@ import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from ._checks import unqualified
 from ._counts import all_tables, measure, qualified, settle, structures
 from ._database import DatabaseError, rows, value
 from ._errors import Refusal
@@ -49,7 +50,7 @@ class Stakes:
     @property
     def stored(self) -> set[str]:
         """The tables that hold rows of their own, as catalogues name them; a partitioned one does not."""
-        return {name[7:] if name.startswith("public.") else name for name in self.sizes}
+        return set(map(unqualified, self.sizes))
 
     def place(self, table: str) -> tuple[str, str] | None:
         """Return schema and name of a table as catalogues name it; None where it is absent."""

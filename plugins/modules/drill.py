@@ -109,6 +109,7 @@ import os
 from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import environment_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run, scratch_spec
 from ansible_collections.recyclic.rollback.plugins.module_utils._backup import MANIFEST, newest_good
+from ansible_collections.recyclic.rollback.plugins.module_utils._checks import unqualified
 from ansible_collections.recyclic.rollback.plugins.module_utils._copy import Look
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import DatabaseError, Limits
 from ansible_collections.recyclic.rollback.plugins.module_utils._drill import Exercise, drill
@@ -131,7 +132,6 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._ground import g
 from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal import (
-    bare,
     new_record,
     rehearsal_spec,
     secrets_of,
@@ -186,8 +186,8 @@ def drill_on(newest, ground, params, redact, run_id, record):
     """Drill on a backup whose files are, to the last byte, as they were written."""
     manifest = require_backup(os.path.join(newest["path"], MANIFEST), params["login_db"])
     look = Look("alembic_version", None, params["checks"], params["fingerprint_max_bytes"],
-                {bare(table): condition for table, condition in (params["migration_rows"] or {}).items()})
-    exercise = Exercise(params["migration"], params["to_revision"], [bare(table) for table in params["concerned"]],
+                {unqualified(table): condition for table, condition in (params["migration_rows"] or {}).items()})
+    exercise = Exercise(params["migration"], params["to_revision"], list(map(unqualified, params["concerned"])),
                         acceptances(params["accept"]))
     drill(ground, environment_from(params, ground.runtime, redact), manifest, exercise,
           wish_for(manifest, params, run_id), look, Limits(params["lock_timeout"], params["statement_timeout"]),

@@ -139,6 +139,7 @@ import os
 from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import environment_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run, scratch_spec
 from ansible_collections.recyclic.rollback.plugins.module_utils._backup import MANIFEST
+from ansible_collections.recyclic.rollback.plugins.module_utils._checks import unqualified
 from ansible_collections.recyclic.rollback.plugins.module_utils._copy import Look
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import DatabaseError, Limits
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem, Refusal
@@ -153,7 +154,6 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._ground import g
 from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal import (
-    bare,
     new_record,
     rehearsal_spec,
     rehearse,
@@ -202,10 +202,10 @@ def rehearse_planned(params, redact, record):
     run_id, ground = run_id_of(params["run_dir"]), ground_from(params, redact)
     version = plan["version_table"]
     look = Look(version["name"], version["schema"], params["checks"], params["fingerprint_max_bytes"],
-                {bare(table): condition for table, condition in (params["migration_rows"] or {}).items()},
+                {unqualified(table): condition for table, condition in (params["migration_rows"] or {}).items()},
                 plan.get("changes"))
     rehearse(ground, environment_from(params, ground.runtime, redact), manifest, plan,
-             wish_for(manifest, params, run_id), look, [bare(table) for table in params["concerned"]],
+             wish_for(manifest, params, run_id), look, [unqualified(table) for table in params["concerned"]],
              acceptances(params["accept"]), Limits(params["lock_timeout"], params["statement_timeout"]),
              params["timeout"], params["language"], redact, record, [path])
     record["result"] = "pass"
