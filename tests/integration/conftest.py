@@ -156,15 +156,6 @@ def start_module() -> Iterator[Callable[..., Started]]:
         module.end()
 
 
-@pytest.fixture(autouse=True)
-def nothing_alive_left(tmp_path: Path) -> Iterator[None]:
-    """No socket or pipe outlives its test: what is mounted where tests run would be left out for it."""
-    yield
-    for path in tmp_path.rglob("*"):
-        if path.is_socket() or path.is_fifo():
-            path.unlink()
-
-
 @pytest.fixture
 def state_dir(tmp_path: Path) -> Path:
     """Where runs and backups go; not made yet."""
