@@ -108,7 +108,7 @@ def _what_went_wrong(done: Finished, move: Move, environment: Environment) -> Pr
     facts = {"direction": move.direction, "revision": move.revision, "heads": ", ".join(move.before) or "-"}
     if move.after == move.before:
         if _gave_up_waiting(done, move):
-            blockers = "; ".join(_name_session(row) for row in move.blockers)
+            blockers = "; ".join(name_session(row) for row in move.blockers)
             return Problem("lock_timeout", attempts=move.attempts, blockers=blockers or "?")
         if done.ended_by:
             return Problem("migration_ended", limit=environment.timeout_s, **facts)
@@ -124,7 +124,7 @@ def _what_went_wrong(done: Finished, move: Move, environment: Environment) -> Pr
                    predicted=", ".join(move.predicted) or "-", **facts)
 
 
-def _name_session(row: dict[str, t.Any]) -> str:
+def name_session(row: dict[str, t.Any]) -> str:
     """Say who a session is; of other roles' sessions the server may show no more than the pid."""
     known = [str(part) for part in (row["application"] or row["user"], row["state"] and f"{row['state']} for "
                                     f"{row['seconds']} s") if part]
