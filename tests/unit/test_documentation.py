@@ -15,7 +15,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
-PLUGINS = sorted(path.relative_to(ROOT) for kind in ("modules", "lookup", "filter", "action", "callback", "inventory")
+ACTIONS = sorted(path.stem for path in (ROOT / "plugins" / "action").glob("*.py") if path.stem != "__init__")
+PLUGINS = sorted(path.relative_to(ROOT) for kind in ("modules", "lookup", "filter", "callback", "inventory")
                  for path in (ROOT / "plugins" / kind).glob("*.py") if path.stem != "__init__")
 NAMESPACE = "recyclic.rollback"
 
@@ -55,6 +56,10 @@ def test_a_default_in_a_roles_argument_specs_is_its_default(role: str) -> None:
 def test_a_roles_own_variables_carry_its_name(role: str) -> None:
     names = [*(read(ROOT / "roles" / role / "defaults" / "main.yml") or {}), *(options_of(role) or {})]
     assert [name for name in names if not name.startswith(f"{role}_")] == []
+
+
+def test_an_action_plugin_is_documented_by_the_module_of_its_name() -> None:
+    assert sorted(set(ACTIONS) - set(MODULES)) == []
 
 
 def test_every_module_is_in_the_action_group_and_nothing_else_is() -> None:
