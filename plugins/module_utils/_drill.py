@@ -12,12 +12,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from ._alembic import Environment, Moved
-from ._checks import Result, judge, judge_heads, judge_other_tables, passed
+from ._catalogue import compare
+from ._checks import Result, judge, judge_heads, judge_other_tables, passed, told
 from ._copy import Clock, Copy, Look
+from ._counts import differences
 from ._database import Limits
 from ._errors import Refusal
 from ._ground import Ground
 from ._losses import Acceptances, Loss, table_of
+from ._manual import Manual
 from ._measured import Errand, Picture, measured_losses
 from ._messages import say
 from ._plan import Goal, goal, target_of
@@ -28,23 +31,30 @@ from ._rehearsal import (
     durations,
     enter_scratch,
     longest_lock,
-    require_moved,
     restore_copy,
     upgrade_again,
 )
 from ._revisions import Graph
 from ._scratch import Wish
 from ._watch import by_revision
+from ._ways import MANUAL, RESTORE, Way, by_hand, by_restore, require_heads, require_moved
 
 
 @dataclass(frozen=True)
 class Exercise:
-    """What is drilled: the migration, where to go back to (empty: its parent), its tables, and what was accepted."""
+    """What is drilled: the migration, where to go back to (empty: its parent), its tables, and what was accepted.
+
+    ``manual`` makes the transaction by hand for the recorded revisions before and after. ``backup`` returns the newest
+    good backup that records revisions, None where there is none; ``role`` is who would act.
+    """
 
     migration: str
     to_revision: str
     tables: t.Collection[str]
     accepted: Acceptances
+    manual: t.Callable[[t.Sequence[str], t.Sequence[str], Look], Manual]
+    backup: t.Callable[[t.Sequence[str]], dict[str, t.Any] | None]
+    role: str = ""
 
 
 def drill(ground: Ground, theirs: Environment, manifest: dict[str, t.Any], exercise: Exercise, wish: Wish, look: Look,
@@ -79,13 +89,20 @@ def drill(ground: Ground, theirs: Environment, manifest: dict[str, t.Any], exerc
                 moved = copy.move([("downgrade", chosen.to_revision)])
                 require_moved(copy, moved, evidence["heads"], list(chosen.path), chosen.to_heads)
             with clock.step("measure") as measured:
-                _validate(copy, seen.graph, chosen, exercise, evidence, before, language, record)
+                left, after = _validate(copy, seen.graph, chosen, exercise, evidence, before, language, record)
             measured["result"] = "ok" if passed(record["checks"]) else "failed"
             with clock.step("upgrade") as upgrade:
                 record["upgrade_again"] = upgrade_again(copy, seen.graph, evidence["heads"], chosen.to_heads, before)
             if not record["upgrade_again"]["ok"]:
                 upgrade["result"] = "failed"
                 raise Refusal("drill_not_upgraded", error=record["upgrade_again"]["error"])
+            # By hand nothing but rows is undone: where more has to be, that is no route.
+            if chosen.path == (exercise.migration,) and not compare(before.catalogue, after.catalogue):
+                _by_hand(copy, clock, chosen, exercise, evidence["heads"] or [], left, language)
+            other = exercise.backup(chosen.to_heads)
+            if other:
+                way = Way(RESTORE, backup=other, timeout_s=timeout_s)
+                by_restore(way, copy, clock, chosen.to_heads, language, redact)
     finally:
         record["commands"] = [redact(line) for line in (copy.commands if copy else [])]
     if not passed(record["checks"]):
@@ -103,8 +120,11 @@ def _migrate(copy: Copy, exercise: Exercise) -> Moved:
 
 
 def _validate(copy: Copy, graph: Graph, chosen: Goal, exercise: Exercise, evidence: dict[str, t.Any], before: Picture,
-              language: str, record: dict[str, t.Any]) -> None:
-    """Judge what the rollback left: the checks, the recorded revisions, every table that is not the migration's."""
+              language: str, record: dict[str, t.Any]) -> tuple[dict[str, t.Any], Picture]:
+    """Judge what the rollback left: the checks, the recorded revisions, every table that is not the migration's.
+
+    Returns the evidence and the picture of it.
+    """
     steps = by_revision(copy.steps(), evidence["heads"], list(chosen.path), graph)
     record["revisions"] = durations(steps, list(chosen.path))
     record["longest_lock"] = longest_lock(record["revisions"])
@@ -115,9 +135,9 @@ def _validate(copy: Copy, graph: Graph, chosen: Goal, exercise: Exercise, eviden
     losses = measured_losses(before, after, errand, counters_of(steps))
     record["losses"] = [loss.describe(language) for loss in losses]
     # What a table lost with its columns, or what was accepted, is told by its id.
-    told = {table_of(loss) for loss in losses if exercise.accepted.covers(loss)} | {
+    explained = {table_of(loss) for loss in losses if exercise.accepted.covers(loss)} | {
         name for name in before.tables if before.types(name) != after.types(name)}
-    concerned = {*exercise.tables, copy.look.version_table, *told}
+    concerned = {*exercise.tables, copy.look.version_table, *explained}
     places = {place for place, table in {**evidence["tables"], **left["tables"]}.items()
               if table["place"][1] in concerned or place in concerned}
     new = set(left["tables"]) - set(evidence["tables"])
@@ -126,6 +146,18 @@ def _validate(copy: Copy, graph: Graph, chosen: Goal, exercise: Exercise, eviden
         judge_heads(left, chosen.to_heads, language),
         judge_other_tables(left, evidence, places | new, language),
         _judge_losses(losses, exercise.accepted, language)]
+    return left, after
+
+
+def _by_hand(copy: Copy, clock: Clock, chosen: Goal, exercise: Exercise, from_heads: t.Sequence[str],
+             left: dict[str, t.Any], language: str) -> None:
+    """Take the route by hand from where upgrading again led: it has to leave what Alembic's left."""
+    with clock.step("manual"):
+        by_hand(Way(MANUAL, exercise.manual(from_heads, chosen.to_heads, copy.look), role=exercise.role), copy)
+        require_heads(copy, chosen.to_heads)
+        differing = [told(entry, language) for entry in differences(left["tables"], copy.evidence()["tables"])]
+    if differing:
+        raise Refusal("drill_by_hand_differs", differences="; ".join(differing))
 
 
 def _judge_losses(losses: t.Iterable[Loss], accepted: Acceptances, language: str) -> Result:

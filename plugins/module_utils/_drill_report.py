@@ -16,9 +16,10 @@ from ._messages import say
 PASSED, FAILED = "drill_passed", "drill_failed"
 # What a drill calls its steps, and the steps of a rehearsal each is made of.
 STEPS = {"restore": ("start", "restore", "compare"), "migrate": ("migrate",), "roll_back": ("downgrade",),
-         "validate": ("measure",), "remigrate": ("upgrade",)}
+         "validate": ("measure",), "remigrate": ("upgrade",), "by_hand": ("manual",),
+         "restore_back": ("load", "swap")}
 # The guide's own estimates, in minutes: by Alembic, then data corrected and migrated again, then a backup restored.
-GUIDE_MINUTES = {"roll_back": (2, 3), "remigrate": (10, 15), "restore": (5, 10)}
+GUIDE_MINUTES = {"roll_back": (2, 3), "remigrate": (10, 15), "restore": (5, 10), "restore_back": (5, 10)}
 
 
 def steps_of(record: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:

@@ -90,18 +90,15 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Newer revisions stand on the migration ({revisions}): a corrective migration on top of them undoes none.",
         "Des révisions plus récentes reposent sur la migration ({revisions}) : une migration corrective n'en annule aucune."),
     "alternative_manual": (
-        "By hand in one transaction less is lost; this version plans it and does not carry it out.",
-        "À la main, en une transaction, on perd moins ; cette version le prévoit et ne l'exécute pas."),
+        "By hand in one transaction less is lost: rollback_strategy=manual.",
+        "À la main, en une transaction, on perd moins : rollback_strategy=manual."),
     "alternative_restore": (
-        "Restoring the backup loses less; this version plans it, and RESTORE.txt beside the backup carries it out.",
-        "Restaurer la sauvegarde perd moins ; cette version le prévoit, et RESTORE.txt, à côté d'elle, l'exécute."),
+        "Restoring the backup loses less: rollback_strategy=restore.",
+        "Restaurer la sauvegarde perd moins : rollback_strategy=restore."),
     # Acceptance
     "accept_missing": (
         "Not accepted yet: {ids}. If that is what you want, run it again with: {line}",
         "Pas encore accepté : {ids}. Si c'est bien ce que vous voulez, relancez avec : {line}"),
-    "route_impossible": (
-        "Alembic's route is impossible: {reasons}. {others}",
-        "La voie d'Alembic est impossible : {reasons}. {others}"),
     "plan_blocked": (
         "Not even a look at the schema is possible while a session holds a table alone ({error}): {sessions}. A migration may "
         "be at work: ansible-playbook status.yml. To end it: SELECT pg_terminate_backend({pid})",
@@ -157,7 +154,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "plan_recommended_none": ("No route is possible.", "Aucune voie n'est possible."),
     "plan_note": ("{route}: {text}", "{route} : {text}"),
     "plan_loss": ("  {id}: {text}", "  {id} : {text}"),
-    "plan_loss_head": ("Alembic's route would take:", "La voie d'Alembic emporterait :"),
+    "plan_loss_head": ("The route {route} would take:", "La voie {route} emporterait :"),
+    "plan_ladder": ("To be tried, in this order: {routes}.", "À essayer, dans cet ordre : {routes}."),
     "plan_blocker": (
         "attention: pid {pid} ({application}, {state} for {seconds} s) holds {tables}",
         "attention : le pid {pid} ({application}, {state} depuis {seconds} s) tient {tables}"),

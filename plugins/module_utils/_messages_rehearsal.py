@@ -78,8 +78,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Rehearsal: backup {backup} was restored on a scratch server in {seconds} s and compared, {tables} tables.",
         "Répétition : la sauvegarde {backup} a été restaurée sur un serveur d'essai en {seconds} s et comparée, {tables} tables."),
     "rehearsal_told_downgrade": (
-        "The downgrade took {seconds} s there; what it took with it was announced or accepted: {number} losses.",
-        "Le downgrade y a pris {seconds} s ; ce qu'il a emporté était annoncé ou accepté : {number} pertes."),
+        "The route {route} took {seconds} s there; what it took with it was announced or accepted: {number} losses.",
+        "La voie {route} y a pris {seconds} s ; ce qu'elle a emporté était annoncé ou accepté : {number} pertes."),
+    "rehearsal_manual_failed": (
+        "On the scratch server the transaction by hand fails: {error}. Nothing was changed on the live database.",
+        "Sur le serveur d'essai, la transaction à la main échoue : {error}. Rien n'a été changé dans la base en service."),
+    "rehearsal_no_route": (
+        "The plan in {path} has no route {route} to rehearse. Plan again: ansible-playbook plan.yml",
+        "Le plan de {path} n'a pas de voie {route} à répéter. Refaites un plan : ansible-playbook plan.yml"),
     "rehearsal_told_lock": (
         "Longest lock: {mode} on {table}, {seconds} s, by {revision}.",
         "Verrou le plus long : {mode} sur {table}, {seconds} s, par {revision}."),
@@ -121,6 +127,11 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "drill_roll_back": ("roll back", "annuler la migration"),
     "drill_validate": ("validate", "valider"),
     "drill_remigrate": ("migrate again", "migrer à nouveau"),
+    "drill_by_hand": ("roll back by hand", "annuler à la main"),
+    "drill_restore_back": ("roll back by restoring", "annuler en restaurant"),
+    "drill_by_hand_differs": (
+        "By hand the rollback leaves other data than Alembic's does: {differences}. See rollback_manual_remove.",
+        "À la main, l'annulation laisse d'autres données que celle d'Alembic : {differences}. Voyez rollback_manual_remove."),
     "drill_last_passed": (
         "The last drill that passed before this one: {run_id}, {hours} h ago",
         "Dernier exercice réussi avant celui-ci : {run_id}, il y a {hours} h"),

@@ -29,11 +29,14 @@ def plan_lines(planned: dict[str, t.Any], routes: t.Sequence[Route], line: str, 
     lines += ["", say(language, "plan_route_head"), *(_row(route, language) for route in routes)]
     lines.append(say(language, "plan_recommended", route=planned["recommended"]) if planned["recommended"]
                  else say(language, "plan_recommended_none"))
-    alembic = next(route for route in routes if route.name == ALEMBIC)
-    if alembic.losses:
-        lines += ["", say(language, "plan_loss_head"), *(
+    ladder = planned["ladder"]
+    if len(ladder) > 1 or (ladder and ladder != [planned["recommended"]]):
+        lines.append(say(language, "plan_ladder", routes=", ".join(ladder)))
+    first = next(route for route in routes if route.name == (ladder or [ALEMBIC])[0])
+    if first.losses:
+        lines += ["", say(language, "plan_loss_head", route=first.name), *(
             say(language, "plan_loss", **{key: loss.describe(language)[key] for key in ("id", "text")})
-            for loss in alembic.losses)]
+            for loss in first.losses)]
     lines += [say(language, "plan_note", route=route.name, text=say(language, note.key, **note.facts))
               for route in routes for note in route.notes]
     lines += [each["text"] for each in planned["alternatives"]]

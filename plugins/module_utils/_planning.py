@@ -19,25 +19,25 @@ from ._database import DatabaseError, Limits, rows
 from ._errors import Problem, Refusal
 from ._evidence import StateDirectory, read_json
 from ._ground import Ground
-from ._losses import Acceptances, Loss, ready_line, settle_losses
+from ._ladder import AUTO, Ladder, climb
+from ._losses import Acceptances, Loss, ready_line, settle_losses, table_of
 from ._messages import say
 from ._plan import APPLIED, Goal
 from ._redact import Redactor
 from ._report import GOOD
 from ._routes import (
-    IMPOSSIBLE,
     Route,
     acceptance,
     alternatives,
     by_alembic,
     by_hand,
     by_restore,
-    demanded,
     recommend,
 )
 from ._run import last_report
 from ._scratch import Scratch, Wish, scratch_server
 from ._stakes import COUNT_LIMIT_MS, Stakes, blockers, looking
+from ._swap import require_swappable
 from ._trial import Catalogue, Consistency, Course, Trial, consistency, see_history, try_course
 
 # By these a scratch server is not to be had: then nothing can be rehearsed either.
@@ -60,6 +60,8 @@ class Request:
     state_dir: str | None = None
     try_it: bool = True
     foreseen: frozenset[str] = frozenset()
+    strategy: str = AUTO
+    references: t.Mapping[str, str] = field(default_factory=dict)
     wish: t.Callable[[dict[str, t.Any], int], Wish] | None = None
 
 
@@ -72,6 +74,7 @@ class Findings:
     trial: Trial
     announced: Announcement
     recommended: str | None = None
+    ladder: Ladder = field(default_factory=Ladder)
     alternatives: list[dict[str, t.Any]] = field(default_factory=list)
     blockers: list[dict[str, t.Any]] = field(default_factory=list)
     missing: list[Loss] = field(default_factory=list)
@@ -103,7 +106,7 @@ def find(ground: Ground, environment: Environment, sight: Sight, chosen: Goal, r
     found = Findings([alembic], consistent, trial, announced)
     found.facts = {"size_bytes": size, "free_bytes": _free(request.state_dir)}
     if chosen.position == APPLIED:
-        _weigh(found, course, live, stakes, like, request, no_scratch)
+        _weigh(found, course, live, stakes, like, request, no_scratch, connection)
         at_stake = {*request.mission.tables, *(announced.changes or {})} & set(live["tables"])
         found.blockers = blockers(connection, at_stake, stakes)
     _tell_consistency(found, recorded, request)
@@ -174,18 +177,18 @@ def _rendered(environment: Environment, course: Course, trial: Trial) -> Trial:
 
 
 def _weigh(found: Findings, course: Course, live: Catalogue, stakes: Stakes, like: dict[str, t.Any], request: Request,
-           no_scratch: str) -> None:
+           no_scratch: str, connection: t.Any) -> None:
     """Put the three routes side by side, and say what is still to be accepted."""
     language, mission = request.language, request.mission
     [alembic] = found.routes
     if found.announced.effects.get(mission.migration) is False and found.trial.complete:
         alembic.obstacles.append(Problem("route_inert", revision=mission.migration))
-    extra = []
-    if no_scratch or Loss("unrehearsed").id in request.accepted.limits:
-        extra.append(Loss("unrehearsed", because=f": {no_scratch}" if no_scratch else ""))
+    unrehearsed = [Loss("unrehearsed", because=f": {no_scratch}" if no_scratch else "")
+                   ] if no_scratch or Loss("unrehearsed").id in request.accepted.limits else []
+    untrue = []
     if found.consistent.verdict == "no":
-        extra.append(Loss("inconsistent", because=_listed(found.consistent.differs)))
-    alembic.losses = settle_losses([*alembic.losses, *extra])
+        untrue.append(Loss("inconsistent", because=_listed(found.consistent.differs)))
+    alembic.losses = settle_losses([*alembic.losses, *unrehearsed, *untrue])
     backups = os.path.join(request.state_dir, "backups") if request.state_dir else ""
     known = {"database": like["database"], "server": like["system_identifier"]}
     newest = newest_good(backups, **known) if backups else None
@@ -193,21 +196,41 @@ def _weigh(found: Findings, course: Course, live: Catalogue, stakes: Stakes, lik
     found.facts["backup"] = newest and {"path": newest["path"], "finished_at": newest["finished_at"],
                                         "heads": newest["heads"],
                                         "restored_and_compared": newest["restored_and_compared"]}
-    found.routes += [by_hand(course, mission, live, found.trial, stakes),
-                     by_restore(course, mission, live, found.trial, stakes, good, newest)]
+    manual = by_hand(course, mission, live, found.trial, stakes, request.references)
+    touched = {*mission.tables, *map(table_of, manual.losses)} & set(live["tables"])
+    manual.changes = {table: ["rows"] for table in sorted(touched)}
+    manual.losses = settle_losses([*manual.losses, *unrehearsed, *untrue])
+    restore = by_restore(course, mission, live, found.trial, stakes, good, newest)
+    restore.losses = settle_losses([*restore.losses, *unrehearsed])
+    if not restore.obstacles:
+        try:
+            require_swappable(connection, like["database"])
+        except Refusal as refusal:
+            restore.obstacles.append(refusal)
+    found.routes += [manual, restore]
     _estimate(found.routes, request.state_dir, like["database"])
     found.recommended = recommend(found.routes)
     found.alternatives = alternatives(course, mission, found.routes, found.recommended, language)
+    _decide(found, request)
+
+
+def _decide(found: Findings, request: Request) -> None:
+    """Choose the routes that will be tried, and say what is still to be accepted of the first."""
+    language = request.language
+    found.ladder = climb(found.routes, request.strategy, request.accepted)
     ways = " ".join(each["text"] for each in found.alternatives)
-    if alembic.verdict == IMPOSSIBLE:
-        reasons = "; ".join(say(language, reason.key, **reason.facts) for reason in alembic.obstacles)
-        found.refusal = say(language, "route_impossible", reasons=reasons, others=ways).strip()
+    if not found.ladder.routes:
+        wanted = [route for route in found.routes if request.strategy in (AUTO, route.name)]
+        reasons = "; ".join(say(language, "ladder_reasons", route=route.name, reasons="; ".join(
+            say(language, reason.key, **reason.facts) for reason in route.obstacles)) for route in wanted)
+        found.refusal = say(language, "ladder_none", reasons=reasons, others=ways).strip()
         return
-    found.missing = demanded(alembic, request.accepted)
+    first = next(route for route in found.routes if route.name == found.ladder.routes[0])
+    found.missing = found.ladder.missing
     if found.missing:
         # With what was accepted already: whoever pastes it runs the whole again.
         unrehearsed = Loss("unrehearsed").id in request.accepted.limits
-        found.line = ready_line(loss for loss in alembic.losses if loss.kind != "unknown" or unrehearsed)
+        found.line = ready_line(loss for loss in first.losses if loss.kind != "unknown" or unrehearsed)
         found.refusal = f"{acceptance(found.missing, found.line, language)} {ways}".strip()
 
 
@@ -240,7 +263,7 @@ def _estimate(routes: t.Sequence[Route], state_dir: str | None, database: str) -
     """Give each route the time it took when it was last rehearsed here; the trial's is kept where there is none."""
     last = last_rehearsal(StateDirectory(state_dir), database) if state_dir else None
     seconds = {step["name"]: step["seconds"] for step in (last or {}).get("steps", []) if step.get("result") == "ok"}
-    for route, step in (("alembic", "downgrade"), ("restore", "restore")):
+    for route, step in (("alembic", "downgrade"), ("manual", "manual"), ("restore", "restore")):
         for each in routes:
             if each.name == route and step in seconds:
                 each.estimate_s, each.estimate_from = seconds[step], "rehearsal"

@@ -7,11 +7,10 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from contextlib import ExitStack
 
-from ._alembic import Environment, Moved
+from ._alembic import Environment
 from ._catalogue import compare
 from ._checks import check_spec, judge, name_failed
 from ._copy import Clock, Copy, Look
@@ -19,6 +18,7 @@ from ._database import Limits, identity, session_name
 from ._errors import Refusal
 from ._evidence import now
 from ._ground import Ground
+from ._ladder import ROUTE_STEPS
 from ._losses import Acceptances, Loss, settle_losses
 from ._measured import Errand, Picture, as_announced, did_nothing, line_for, measured_losses, not_announced
 from ._messages import say
@@ -27,9 +27,9 @@ from ._restored import mark_compared, require_same, restore
 from ._revisions import Graph
 from ._scratch import Scratch, Wish, scratch_server
 from ._trial import first_line, upgrades
-from ._watch import Step, by_revision
+from ._watch import Step
+from ._ways import RESTORE, Way, given_up, take
 
-_RUNNING = re.compile(r"Running downgrade (\w+)")
 SHOWN_CHANGES = 8
 
 
@@ -60,34 +60,6 @@ def new_record() -> dict[str, t.Any]:
             "production_identifier": None, "backup_id": None, "steps": [], "revisions": [], "longest_lock": None,
             "losses": [], "unannounced": [], "upgrade_again": None, "checks": [], "before": None, "after": None,
             "commands": []}
-
-
-def reached(graph: Graph, from_heads: t.Sequence[str], path: t.Sequence[str], heads: t.Sequence[str], transcript: str
-            ) -> str:
-    """Return the revision at which a downgrade came to its end: the last one Alembic said it began.
-
-    Where it said nothing, the first of the path whose recorded revisions were not reached.
-    """
-    begun = [revision for revision in _RUNNING.findall(transcript) if revision in path]
-    if begun:
-        return begun[-1]
-    done = [number for number in range(len(path) + 1)
-            if sorted(graph.heads_after_downgrade(from_heads, path[:number])) == sorted(heads)]
-    return path[min(done[-1] if done else 0, len(path) - 1)] if path else ""
-
-
-def require_moved(copy: Copy, moved: Moved, from_heads: t.Sequence[str], path: t.Sequence[str],
-                  to_heads: t.Sequence[str]) -> None:
-    """Raise Refusal unless the downgrade came to its end, and recorded what was predicted."""
-    heads = copy.heads()
-    failed = moved.failure
-    if failed:
-        revision = failed.get("at") or reached(moved.graph, from_heads, path, heads, moved.transcript)
-        if moved.ended_by:
-            raise Refusal("rehearsal_ended", revision=revision, limit=copy.environment.timeout_s)
-        raise Refusal("rehearsal_failed", revision=revision, error=failed["error"])
-    if sorted(heads) != sorted(to_heads):
-        raise Refusal("rehearsal_heads", heads=", ".join(heads) or "-", predicted=", ".join(to_heads) or "-")
 
 
 def counters_of(steps: t.Mapping[str, t.Sequence[Step]]) -> dict[str, dict[str, dict[str, int]]]:
@@ -138,13 +110,15 @@ def upgrade_again(copy: Copy, graph: Graph, from_heads: t.Sequence[str], to_head
 
 def rehearse(ground: Ground, theirs: Environment, manifest: dict[str, t.Any], plan: t.Mapping[str, t.Any], wish: Wish,
              look: Look, tables: t.Collection[str], accepted: Acceptances, limits: Limits, timeout_s: float,
-             language: str, redact: Redactor, record: dict[str, t.Any], copies: t.Sequence[str] = ()) -> list[str]:
-    """Rehearse a plan on a backup; return the commands. ``record`` is filled with what ``rehearsal.json`` holds.
+             language: str, redact: Redactor, record: dict[str, t.Any], copies: t.Sequence[str] = (),
+             way: Way | None = None) -> list[str]:
+    """Rehearse one route of a plan on a backup; return the commands. ``record`` is filled as ``rehearsal.json`` is.
 
     ``copies`` are other files that hold the manifest. Raises Refusal where the plan must not be carried out.
     """
-    clock, copy = Clock(record["steps"]), None
+    clock, copy, way = Clock(record["steps"]), None, way or Way()
     path = {step["revision"]: step["message"] for step in plan["path"]}
+    record["route"] = way.route
     try:
         with ExitStack() as stack:
             with clock.step("start"):
@@ -153,31 +127,33 @@ def rehearse(ground: Ground, theirs: Environment, manifest: dict[str, t.Any], pl
             restore_copy(copy, manifest, clock, redact, timeout_s)
             evidence, before = compare_copy(copy, manifest, clock, language, copies)
             record["before"] = {"tables": evidence["tables"], "heads": evidence["heads"]}
-            copy.watch()
-            with clock.step("downgrade"):
-                moved = copy.move([("downgrade", plan["to_revision"])])
-                require_moved(copy, moved, plan["from_heads"], list(path), plan["to_heads"])
+            taken = take(way, copy, clock, plan["from_heads"], list(path), plan["to_heads"], plan["to_revision"],
+                         language, redact)
             with clock.step("measure"):
-                steps = by_revision(copy.steps(), plan["from_heads"], list(path), moved.graph)
-                record["revisions"] = durations(steps, list(path))
+                record["revisions"] = durations(taken.steps, list(path))
                 record["longest_lock"] = longest_lock(record["revisions"])
                 left = copy.evidence()
                 record["after"] = {"tables": left["tables"], "heads": left["heads"]}
-                after, counters = copy.picture(left, before), counters_of(steps)
-                touched = any(step.touched for own in steps.values() for step in own)
+                after, counters = copy.picture(left, before), counters_of(taken.steps)
                 record["checks"] = judge(look.checks, left, "rolled_back", evidence, list(accepted.limits), language)
             with clock.step("upgrade") as upgrade:
-                again = upgrade_again(copy, moved.graph, plan["from_heads"], plan["to_heads"], before)
+                again = upgrade_again(copy, taken.graph, plan["from_heads"], plan["to_heads"], before)
                 record["upgrade_again"] = again
             upgrade["result"] = "ok" if again["ok"] else "failed"
     finally:
         record["commands"] = [redact(line) for line in (copy.commands if copy else [])]
-    errand = Errand(path, plan["migration"], tables, look.filters)
+    announced = plan["routes"][way.route]["losses"]
     failure = [] if again["ok"] else [Loss("no-upgrade", because=first_line(again["error"]))]
-    losses = settle_losses([*measured_losses(before, after, errand, counters),
-                            *as_announced(after, plan["routes"]["alembic"]["losses"]), *failure])
+    if way.route == RESTORE:
+        losses = settle_losses([*given_up(before, after, tables, announced), *failure])
+        nothing = False
+    else:
+        errand = Errand(path, plan["migration"], tables, look.filters)
+        losses = settle_losses([*measured_losses(before, after, errand, counters), *as_announced(after, announced),
+                                *failure])
+        nothing = did_nothing(before, after, taken.touched, look.announced)
     record["losses"] = [loss.describe(language) for loss in losses]
-    _conclude(losses, plan, accepted, did_nothing(before, after, touched, look.announced), record, language)
+    _conclude(losses, announced, plan, accepted, nothing, record, language)
     return list(record["commands"])
 
 
@@ -206,9 +182,8 @@ def compare_copy(copy: Copy, manifest: dict[str, t.Any], clock: Clock, language:
         return evidence, copy.picture(evidence)
 
 
-def _conclude(losses: list[Loss], plan: t.Mapping[str, t.Any], accepted: Acceptances, nothing: bool,
-              record: dict[str, t.Any], language: str) -> None:
-    announced = plan["routes"]["alembic"]["losses"]
+def _conclude(losses: list[Loss], announced: t.Sequence[t.Mapping[str, t.Any]], plan: t.Mapping[str, t.Any],
+              accepted: Acceptances, nothing: bool, record: dict[str, t.Any], language: str) -> None:
     unannounced = not_announced(losses, announced, accepted)
     record["unannounced"] = [loss.describe(language) for loss in unannounced]
     failed = name_failed(record["checks"], language)
@@ -223,12 +198,18 @@ def _conclude(losses: list[Loss], plan: t.Mapping[str, t.Any], accepted: Accepta
         raise Refusal("rehearsal_not_done", migration=plan["migration"], failed="; ".join(failed))
 
 
+def seconds_of(record: t.Mapping[str, t.Any]) -> float | None:
+    """Return how long the rehearsed route itself took, in seconds; None where it did not come to its end."""
+    return next((step["seconds"] for step in record["steps"] if step["name"] in ROUTE_STEPS), None)
+
+
 def tell(record: t.Mapping[str, t.Any], language: str) -> list[str]:
     """Return the few lines an operator reads of a rehearsal that passed."""
     seconds = {step["name"]: step["seconds"] for step in record["steps"]}
     lines = [say(language, "rehearsal_told_restored", backup=record["backup_id"], seconds=seconds["restore"],
                  tables=len(record["before"]["tables"])),
-             say(language, "rehearsal_told_downgrade", seconds=seconds["downgrade"], number=len(record["losses"]))]
+             say(language, "rehearsal_told_downgrade", seconds=seconds_of(record), route=record["route"],
+                 number=len(record["losses"]))]
     lock = record["longest_lock"]
     if lock:
         lines.append(say(language, "rehearsal_told_lock", table=lock["table"], mode=lock["mode"],

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from ._announce import (
     Announcement,
     Mission,
     acts_of,
     deleted,
-    followers,
     known_to,
     other_statements,
     split_column,
@@ -25,6 +25,7 @@ from ._checks import unqualified
 from ._errors import Problem
 from ._evidence import now, seconds_between
 from ._losses import Acceptances, Loss, settle_losses
+from ._manual_plan import followers_by_hand, true_after
 from ._messages import say
 from ._stakes import Stakes
 from ._statements import Act
@@ -32,15 +33,14 @@ from ._trial import Catalogue, Course, Trial
 
 ALEMBIC, MANUAL, RESTORE = "alembic", "manual", "restore"
 SAFE, NEEDS_ACCEPTANCE, IMPOSSIBLE = "safe", "needs_acceptance", "impossible"
-# What this version carries out itself.
-AVAILABLE = (ALEMBIC,)
 
 
 @dataclass
 class Route:
     """One way back. ``obstacles`` and ``notes`` are told, not raised.
 
-    ``estimate_s`` comes of a measure, which ``estimate_from`` names: rehearsal, or trial.
+    ``estimate_s`` comes of a measure, which ``estimate_from`` names: rehearsal, or trial. ``backup`` is the path of the
+    one that is restored, ``changes`` are the tables it alters, as a plan announces them, where that is known.
     """
 
     name: str
@@ -49,6 +49,8 @@ class Route:
     notes: list[Problem] = field(default_factory=list)
     estimate_s: float | None = None
     estimate_from: str | None = None
+    backup: str | None = None
+    changes: dict[str, list[str]] | None = None
 
     @property
     def verdict(self) -> str:
@@ -71,7 +73,8 @@ class Route:
         return {"verdict": self.verdict,
                 "reasons": [say(language, reason.key, **reason.facts) for reason in [*self.obstacles, *self.notes]],
                 "losses": [loss.describe(language) for loss in self.losses],
-                "estimate_s": self.estimate_s, "estimate_from": self.estimate_from}
+                "estimate_s": self.estimate_s, "estimate_from": self.estimate_from,
+                "backup": self.backup, "changes": self.changes}
 
 
 def demanded(route: Route, accepted: Acceptances) -> list[Loss]:
@@ -94,15 +97,20 @@ def by_alembic(announced: Announcement, trial: Trial) -> Route:
                  "trial" if trial.downgrade_s is not None else None)
 
 
-def by_hand(course: Course, mission: Mission, live: Catalogue, trial: Trial, stakes: Stakes) -> Route:
+def by_hand(course: Course, mission: Mission, live: Catalogue, trial: Trial, stakes: Stakes,
+            references: t.Mapping[str, str] = MappingProxyType({})) -> Route:
     """Return the route of one transaction: the migration's rows deleted, the recorded revisions set.
 
     It is possible where the record would then be true: nothing but rows of the migration's own tables is undone.
+    ``references`` declares what becomes of rows that refer to them, by the foreign key's name.
     """
     route = Route(MANUAL)
     crossed = [revision for revision in course.path if revision != mission.migration]
+    true = true_after(course, mission, live, trial)
+    truth = [Problem("route_manual_true", heads=", ".join(true))] if true else []
     if crossed:
         route.obstacles.append(Problem("route_manual_crosses", revisions=", ".join(crossed)))
+        route.notes += truth
         return route
     acts = acts_of(trial.rendered.get(mission.migration, {}), course.version_table)
     if trial.complete:
@@ -124,19 +132,17 @@ def by_hand(course: Course, mission: Mission, live: Catalogue, trial: Trial, sta
     if differs:
         route.obstacles.append(Problem("route_manual_structure", revision=mission.migration,
                                        changes=", ".join(f"{each.kind} {_named(each)}" for each in differs)))
+        route.notes += truth
     strange = sorted(touched - {*mission.tables, course.version_name})
     if strange:
         route.obstacles.append(Problem("route_manual_strange", revision=mission.migration, tables=", ".join(strange)))
-    announced = Announcement()
-    losses: list[Loss] = []
-    for table in mission.tables:
-        if table in live["tables"]:
-            # Every row goes, as by a DELETE without a condition.
-            losses += deleted(mission, stakes, table, [Act("delete", table)])
-            losses += followers(stakes, table, live, announced, True)
-    route.obstacles += [reason for reason in announced.obstacles if reason.facts.get("child") not in mission.tables]
-    route.losses = settle_losses(loss for loss in losses if (loss.rows or not loss.exact)
-                                 and not (loss.object in mission.tables and loss.kind == "change-rows"))
+    found = followers_by_hand(stakes, mission, live, references)
+    route.obstacles += found.obstacles
+    route.notes += found.notes
+    # Every row goes, as by a DELETE without a condition.
+    own = [loss for table in mission.tables if table in live["tables"]
+           for loss in deleted(mission, stakes, table, [Act("delete", table)])]
+    route.losses = settle_losses(loss for loss in [*own, *found.losses.values()] if loss.rows or not loss.exact)
     return route
 
 
@@ -159,6 +165,7 @@ def by_restore(course: Course, mission: Mission, live: Catalogue, trial: Trial, 
     age = seconds_between(backup["finished_at"], now())
     route.notes.append(Problem("route_restore_from", path=backup["path"], at=backup["finished_at"],
                                hours=round(age / 3600, 1)))
+    route.backup = backup["path"]
     losses = [Loss("revision", revision, because=course.graph[revision].message)
               for revision in course.path if revision != mission.migration]
     held = {unqualified(name): measured for name, measured in backup["tables"].items()}

@@ -11,6 +11,8 @@ version_added: 0.2.0
 description:
   - Restores the newest good backup on a scratch server of its own, compares it with its manifest, rolls back there,
     validates, and upgrades again; each step is timed beside the guide's estimate.
+  - Where nothing but the migration's rows has to be undone, the route by hand follows, which has to leave what
+    Alembic's left; where there is a backup from before the migration, the restore of it does.
   - The live database is not connected to, and nothing of it is locked; it may be rolled back meanwhile.
   - Writes a run directory with a report of its own. A drill that does not pass does not fail the module; see RV(good).
   - The scratch server and its data are gone afterwards, however the module ends.
@@ -45,6 +47,32 @@ options:
       - Where to go back to; empty for the migration's own parent.
     type: str
     default: ''
+  remove:
+    description:
+      - What the route by hand removes, see M(recyclic.rollback.manual_rollback).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      table:
+        description:
+          - The table.
+        type: str
+        required: true
+      filter:
+        description:
+          - An SQL condition that finds the rows; by default all.
+        type: str
+        default: ''
+      rows:
+        description:
+          - How many rows there have to be.
+        type: int
+  references:
+    description:
+      - What becomes of rows that refer to them, see M(recyclic.rollback.manual_rollback).
+    type: dict
+    default: {}
   operator:
     description:
       - Who drills, for the report.
@@ -130,6 +158,11 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances
+from ansible_collections.recyclic.rollback.plugins.module_utils._manual_look import (
+    Manual,
+    removal_spec,
+    removals_from,
+)
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal import (
     new_record,
@@ -188,16 +221,32 @@ def drill_on(newest, ground, params, redact, run_id, record):
     look = Look("alembic_version", None, params["checks"], params["fingerprint_max_bytes"],
                 {unqualified(table): condition for table, condition in (params["migration_rows"] or {}).items()})
     exercise = Exercise(params["migration"], params["to_revision"], list(map(unqualified, params["concerned"])),
-                        acceptances(params["accept"]))
+                        acceptances(params["accept"]), by_hand_for(params), restorable(params),
+                        ground.target.params.get("user", ""))
     drill(ground, environment_from(params, ground.runtime, redact), manifest, exercise,
           wish_for(manifest, params, run_id), look, Limits(params["lock_timeout"], params["statement_timeout"]),
           params["timeout"], params["language"], redact, record)
+
+
+def by_hand_for(params):
+    """What makes the transaction by hand, once the recorded revisions are known."""
+    return lambda before, after, look: Manual(
+        removals_from(params["remove"]), params["references"], tuple(before), tuple(after), look.version_table,
+        look.version_schema)
+
+
+def restorable(params):
+    """What finds the backup a rollback could be restored from."""
+    backups = StateDirectory(params["state_dir"]).backups
+    return lambda heads: newest_good(backups, params["login_db"], heads=sorted(heads))
 
 
 def main():
     run(play, {
         "migration": {"type": "str", "required": True},
         "to_revision": {"type": "str", "default": ""},
+        "remove": {"type": "list", "elements": "dict", "default": [], "options": removal_spec()},
+        "references": {"type": "dict", "default": {}},
         "operator": {"type": "str", "default": ""},
         "report_dir": {"type": "str", "default": ""},
         **rehearsal_spec(),

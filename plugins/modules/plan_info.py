@@ -58,6 +58,18 @@ options:
       - The state directory, for the backups to restore from and for what was measured before. By default none is looked
         at.
     type: path
+  strategy:
+    description:
+      - Which routes may be tried. With V(auto) all three, in the order alembic, manual, restore, as far as each is
+        possible; the first has to be accepted with all it loses, another only joins with nothing left to accept.
+    type: str
+    choices: [auto, alembic, manual, restore]
+    default: auto
+  references:
+    description:
+      - What becomes of rows that refer to those the manual route removes, see M(recyclic.rollback.manual_rollback).
+    type: dict
+    default: {}
   trial:
     description:
       - Whether the history is tried on a scratch server. Without, only the rendered SQL is read.
@@ -105,6 +117,10 @@ finishing:
     - Whether the run in O(run_dir) was cut off after its rollback had reached the goal; the plan is then the one it was
       carrying out, and what is left is to validate.
   type: bool
+  returned: success
+finished_by:
+  description: The route that reached the goal, with RV(finishing).
+  type: str
   returned: success
 lines:
   description: The plan in a few lines, in the operator's language.
@@ -167,11 +183,19 @@ plan:
         - For V(alembic), V(manual) and V(restore) the C(verdict) (V(safe), V(needs_acceptance), V(impossible)), the
           C(reasons) in words, the C(losses), each with C(id), C(text), C(rows) (rows or values; V(none) where nothing
           is counted) and C(exact), and C(estimate_s) in seconds with C(estimate_from), V(rehearsal) or V(trial), the
-          measure it comes from.
+          measure it comes from. Besides, the C(changes) of the manual route by table, and the path of the C(backup)
+          the restore route restores.
       type: dict
     recommended:
       description: The route that loses least; V(none) when none is possible.
       type: str
+    strategy:
+      description: The strategy asked for.
+      type: str
+    ladder:
+      description: The routes that will be tried, in order, each only where the one before it failed.
+      type: list
+      elements: str
     alternatives:
       description: Other ways, each with C(route), C(to_revision), the revisions it C(undoes), and C(text).
       type: list
@@ -263,6 +287,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._images import examine, require_known
+from ansible_collections.recyclic.rollback.plugins.module_utils._ladder import acted_by
 from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._plan import APPLIED, ROLLED_BACK, describe, goal
@@ -302,7 +327,7 @@ def plan(module, redact):
                                   {stakes.named(table): rule for table, rule in params["migration_rows"].items()}),
                           acceptances(params["accept"]), limits, run_id, language, params["state_dir"],
                           params["trial"], foreseen_by_last(params["state_dir"], target.database, recorded),
-                          wish_from(params))
+                          params["strategy"], params["references"] or {}, wish_from(params))
         try:
             chosen = goal(sight.graph, recorded, params["migration"], params["to_revision"], sight.path,
                           sight.path_error)
@@ -319,13 +344,14 @@ def plan(module, redact):
                        params["resume_environment"], language)
         found = find(ground, environment, sight, chosen, recorded, connection, like, request, redact)
         planned.update(conclusions(found, params), images=seen.images, notes=seen.lines)
-        planned["warnings"] = [*found.warnings, *seen.warnings, *(
+        planned["warnings"] = [*found.warnings, *seen.warnings, *left_out(found, params), *(
             say(language, "plan_absent", check=check, table=table) for check, table in absent)]
         sharpen(planned, found)
         step.facts["to_revision"] = chosen.to_revision
         begun = plan_begun(params["run_dir"]) if chosen.position == ROLLED_BACK else None
         if begun:
-            return result({**begun, "position": ROLLED_BACK}, found, True, language)
+            return result({**begun, "position": ROLLED_BACK}, found, True, language,
+                          acted_by(Journal(params["run_dir"]).lines()))
         if params["run_dir"]:
             write_json(os.path.join(params["run_dir"], "plan.json"), planned)
         if chosen.position == ROLLED_BACK and not found.refusal:
@@ -362,6 +388,8 @@ def conclusions(found, params):
     return {
         "routes": {route.name: route.describe(language) for route in found.routes},
         "recommended": found.recommended,
+        "strategy": params["strategy"],
+        "ladder": list(found.ladder.routes),
         "alternatives": found.alternatives,
         "blockers": found.blockers,
         "consistent": consistent.verdict,
@@ -376,6 +404,11 @@ def conclusions(found, params):
     }
 
 
+def left_out(found, params):
+    """Why other possible routes of the strategy will not be tried."""
+    return [say(params["language"], each.key, **each.facts) for each in found.ladder.left_out]
+
+
 def sharpen(planned, found):
     """Say of each downgrade what the trial showed, where its source alone does not."""
     for step in planned["path"]:
@@ -386,7 +419,7 @@ def sharpen(planned, found):
             step["downgrade"] = "implemented"
 
 
-def result(planned, found, finishing, language):
+def result(planned, found, finishing, language, finished_by=None):
     """The result, with the lines an operator reads and the question that has to be answered."""
     if finishing:
         lines = [say(language, "plan_finishing")]
@@ -396,7 +429,7 @@ def result(planned, found, finishing, language):
                  say(language, "plan_nothing", migration=planned["migration"]), *planned["warnings"]]
     else:
         lines = plan_lines(planned, found.routes, found.line, language)
-    return {"changed": False, "plan": planned, "finishing": finishing, "lines": lines,
+    return {"changed": False, "plan": planned, "finishing": finishing, "finished_by": finished_by, "lines": lines,
             "refusal": "" if finishing else found.refusal, "missing": [loss.id for loss in found.missing],
             "prompt": say(language, "confirm_prompt", database=planned["database"]),
             "unconfirmed": say(language, "unconfirmed", database=planned["database"])}
@@ -447,6 +480,8 @@ def main():
         "migration_rows": {"type": "dict", "default": {}},
         "accept": {"type": "list", "elements": "str", "default": []},
         "state_dir": {"type": "path"},
+        "strategy": {"type": "str", "default": "auto", "choices": ["auto", "alembic", "manual", "restore"]},
+        "references": {"type": "dict", "default": {}},
         "application": {"type": "list", "elements": "str", "default": []},
         "resume_environment": {"type": "dict", "default": {}},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},

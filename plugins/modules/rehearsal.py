@@ -9,11 +9,11 @@ module: rehearsal
 short_description: Play a planned rollback on a restored copy, and compare what it does with the plan
 version_added: 0.2.0
 description:
-  - Restores a backup on a scratch server of its own, compares it with its manifest, downgrades there as the plan says,
-    measures what that took, and upgrades back. The live database is not connected to.
+  - Restores a backup on a scratch server of its own, compares it with its manifest, takes O(route) there as the plan
+    says, measures what that took, and upgrades back. The live database is not connected to.
   - Before anything is moved, a connection made through C(env.py) has to reach the scratch server, told by its system
     identifier; otherwise the module refuses.
-  - What the downgrade took and neither the plan announced nor O(accept) names makes the module refuse; so does one that
+  - What the route took and neither the plan announced nor O(accept) names makes the module refuse; so does one that
     fails, hangs, or leaves the tables otherwise than O(checks) demand.
   - The scratch server and its data are gone afterwards, however the module ends.
 author:
@@ -56,6 +56,43 @@ options:
       - Where the plan goes back to; empty for what the plan says.
     type: str
     default: ''
+  route:
+    description:
+      - The route to rehearse - Alembic's own downgrade, the transaction by hand, or the restore of the plan's backup.
+    type: str
+    choices: [alembic, manual, restore]
+    default: alembic
+  remove:
+    description:
+      - With O(route=manual), see M(recyclic.rollback.manual_rollback).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      table:
+        description:
+          - The table.
+        type: str
+        required: true
+      filter:
+        description:
+          - An SQL condition that finds the rows; by default all.
+        type: str
+        default: ''
+      rows:
+        description:
+          - How many rows there have to be.
+        type: int
+  references:
+    description:
+      - With O(route=manual), see M(recyclic.rollback.manual_rollback).
+    type: dict
+    default: {}
+  record:
+    description:
+      - The name of the file in O(run_dir) that holds what it showed.
+    type: str
+    default: rehearsal.json
 seealso:
   - module: recyclic.rollback.drill
   - module: recyclic.rollback.plan_info
@@ -152,6 +189,11 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances
+from ansible_collections.recyclic.rollback.plugins.module_utils._manual_look import (
+    Manual,
+    removal_spec,
+    removals_from,
+)
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal import (
     new_record,
@@ -161,8 +203,8 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal impor
     tell,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._restored import require_backup, wish_for
+from ansible_collections.recyclic.rollback.plugins.module_utils._ways import Way
 
-RECORD = "rehearsal.json"
 # What would make a result as long as the database has tables.
 LONG = ("before", "after", "commands")
 
@@ -186,7 +228,7 @@ def play(module, redact):
             record["finished_at"] = now()
             step.commands += record["commands"]
             if run_dir:
-                write_json(os.path.join(run_dir, RECORD), record)
+                write_json(os.path.join(run_dir, os.path.basename(params["record"])), record)
     shown = {key: held for key, held in record.items() if key not in LONG}
     return {"changed": False, "passed": True, "rehearsal": shown, "lines": tell(record, language)}
 
@@ -207,8 +249,21 @@ def rehearse_planned(params, redact, record):
     rehearse(ground, environment_from(params, ground.runtime, redact), manifest, plan,
              wish_for(manifest, params, run_id), look, [unqualified(table) for table in params["concerned"]],
              acceptances(params["accept"]), Limits(params["lock_timeout"], params["statement_timeout"]),
-             params["timeout"], params["language"], redact, record, [path])
+             params["timeout"], params["language"], redact, record, [path], way_of(params, plan, ground))
     record["result"] = "pass"
+
+
+def way_of(params, plan, ground):
+    """The route, with what it needs. One the plan does not have is refused."""
+    route = plan["routes"].get(params["route"])
+    if not route or route.get("verdict") == "impossible":
+        raise Refusal("rehearsal_no_route", path=params["plan"] or params["run_dir"], route=params["route"])
+    version = plan["version_table"]
+    manual = Manual(removals_from(params["remove"]), params["references"], tuple(plan["from_heads"]),
+                    tuple(plan["to_heads"]), version["name"], version["schema"])
+    backup = require_backup(os.path.join(route["backup"], MANIFEST), params["login_db"]
+                            ) if params["route"] == "restore" else None
+    return Way(params["route"], manual, backup, params["timeout"], ground.target.params.get("user", ""))
 
 
 def require_plan(params):
@@ -227,6 +282,10 @@ def main():
         "backup": {"type": "path"},
         "migration": {"type": "str", "required": True},
         "to_revision": {"type": "str", "default": ""},
+        "route": {"type": "str", "default": "alembic", "choices": ["alembic", "manual", "restore"]},
+        "remove": {"type": "list", "elements": "dict", "default": [], "options": removal_spec()},
+        "references": {"type": "dict", "default": {}},
+        "record": {"type": "str", "default": "rehearsal.json"},
         **rehearsal_spec(),
         **scratch_spec(),
     }, alembic=True, secrets=secrets_of, supports_check_mode=True)

@@ -127,8 +127,6 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._run import begi
 
 def begin_run(module, redact):
     params = module.params
-    if params["goal"].get("strategy", "auto") not in ("auto", "alembic"):
-        raise Refusal("strategy_not_available", strategy=params["goal"]["strategy"])
     ground = ground_from(params, redact)
     state, target = StateDirectory(params["state_dir"]), ground.target
     with target.open(session_name(None, "open")) as connection:

@@ -49,6 +49,11 @@ options:
     description:
       - A file this module wrote to O(evidence) earlier.
     type: path
+  held:
+    description:
+      - Evidence, or a backup's manifest, that every table has to equal, where that is not O(baseline). After a restore
+        it is what was restored; then O(concerned), O(announced) and O(rehearsal) excuse nothing.
+    type: path
   evidence:
     description:
       - Where to write what was measured, as JSON with mode 0600.
@@ -147,6 +152,15 @@ concerned_changed:
   type: list
   elements: str
   returned: success
+differing:
+  description: The tables that differ from O(baseline) in any way, as C(schema.name).
+  type: list
+  elements: str
+  returned: success
+differing_told:
+  description: What to say when they do and a backup is about to take the place of them all.
+  type: str
+  returned: success
 written:
   description: What to say when they do though nothing was to write to them.
   type: str
@@ -175,6 +189,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     places,
     take_evidence,
     told,
+    unqualified,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name
@@ -195,8 +210,11 @@ def count(module, redact):
     baseline = read_json(params["baseline"]) if params["baseline"] else None
     if params["baseline"] and baseline is None:
         raise Refusal("baseline_missing", path=params["baseline"])
+    held = read_json(params["held"]) if params["held"] else None
+    if params["held"] and held is None:
+        raise Refusal("baseline_missing", path=params["held"])
     run_id = run_id_of(params["run_dir"])
-    everything = params["everything"] or bool(baseline and baseline["tables"])
+    everything = params["everything"] or bool(held) or bool(baseline and baseline["tables"])
     # In the journal a measure bears its evidence's name: before, after.
     name = os.path.splitext(os.path.basename(params["evidence"] or "measure"))[0]
     with Journal(params["run_dir"]).step(name) as step, ground_from(params, redact).target.open(
@@ -212,16 +230,20 @@ def count(module, redact):
         connection.rollback()
         found = take_evidence(connection, params["checks"], params["fingerprint_max_bytes"], everything,
                               params["version_table"], params["version_schema"])
-        results = judge(params["checks"], found, params["expectation"], baseline,
-                        list(acceptances(params["accept"]).limits), language)
+        accepted = acceptances(params["accept"])
+        results = judge([excused(check, accepted, held) for check in params["checks"]], found, params["expectation"],
+                        baseline, list(accepted.limits), language)
         if params["expected_heads"] is not None:
             results.append(judge_heads(found, params["expected_heads"], language))
-        written = []
-        if baseline and baseline["tables"]:
+        written, since = [], []
+        if held:
+            results.append(judge_other_tables(found, held, (), language))
+        elif baseline and baseline["tables"]:
             results.append(judge_other_tables(found, baseline, concerned, language,
                                               foreseen(params["announced"], rehearsed)))
-            written = [told(entry, language) for entry in differences(baseline["tables"], found["tables"])
-                       if entry["table"] in at_stake]
+        if baseline and baseline["tables"]:
+            since = differences(baseline["tables"], found["tables"])
+            written = [told(entry, language) for entry in since if entry["table"] in at_stake]
         if params["evidence"]:
             write_json(params["evidence"], {**found, "expectation": params["expectation"], "results": results})
         step.facts["passed"] = passed(results)
@@ -236,8 +258,17 @@ def count(module, redact):
         "told": say(language, "not_valid", failed="; ".join(name_failed(results, language))),
         "concerned_changed": written,
         "written": say(language, "written_since_backup", changes="; ".join(written)),
+        "differing": sorted(entry["table"] for entry in since),
+        "differing_told": say(language, "written_since_backup_restore",
+                              changes="; ".join(told(entry, language) for entry in since)),
         "moved": say(language, "moved_since_plan", heads=", ".join(found["heads"] or [])),
     }
+
+
+def excused(check, accepted, held):
+    """The check as it is judged after a restore: writes that were given up were there before, and are not any more."""
+    given_up = held and f"written-since:{unqualified(check['table'])}" in accepted.limits
+    return {**check, "unchanged": False} if given_up else check
 
 
 def passed_rehearsal(path):
@@ -267,6 +298,7 @@ def main():
         "everything": {"type": "bool", "default": False},
         "concerned": {"type": "list", "elements": "str", "default": []},
         "baseline": {"type": "path"},
+        "held": {"type": "path"},
         "evidence": {"type": "path"},
         "accept": {"type": "list", "elements": "str", "default": []},
         "announced": {"type": "dict"},

@@ -19,12 +19,13 @@ from harness import ALEMBIC_PYTHON, MIGRATION, ROOT, TOP, Database, clean_enviro
 
 PLAYBOOKS = ROOT / "playbooks"
 ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
-# What a test about something else does without: trial and rehearsal take seconds each. FULL brings them back.
+# What a test about something else does without: trial and rehearsal take seconds each, and another route would end
+# otherwise what is to be seen failing. FULL brings them back.
 # In Compose SQL is rendered on the image alone, which has no history but its own.
 QUICK: dict[str, Any] = {
-    "rollback_plan_trial": False,
+    "rollback_plan_trial": False, "rollback_strategy": "alembic", "rollback_safety_copy": "never",
     "rollback_accept": ["unrehearsed", *(f"unknown:{revision}" for revision in (TOP, MIGRATION))]}
-FULL = {"rollback_plan_trial": None, "rollback_accept": None}
+FULL: dict[str, Any] = dict.fromkeys(QUICK)
 
 
 @dataclass
@@ -62,6 +63,11 @@ class Site:
     def evidence(self, name: str) -> Any:
         return json.loads((self.run_dir / name).read_text())
 
+    def newest(self, name: str) -> Any:
+        """A file of the newest run; a plan is one, and `latest` does not point to it."""
+        place = max(path for path in (self.state / "runs").iterdir() if not path.is_symlink())
+        return json.loads((place / name).read_text())
+
     def journal(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.run_dir / "journal.jsonl").read_text().splitlines()]
 
@@ -73,7 +79,7 @@ class Site:
         """What says where the database is, where programs run, and what besides the tables is there to check."""
         server = self.database.server
         if isinstance(server, ComposeServer):
-            usual = yaml.safe_load((ROOT / "roles/rollback/vars/main.yml").read_text())["rollback_usual_checks"]
+            usual = yaml.safe_load((ROOT / "roles/rollback/vars/main/shared.yml").read_text())["rollback_usual_checks"]
             return {"rollback_runtime": "compose", "rollback_alembic_python": "python3", "rollback_quiesce": [],
                     "rollback_checks": usual["tables"],
                     **{f"rollback_compose_{name}": found for name, found in server.options().items()}}
