@@ -18,10 +18,10 @@ from ._messages import say
 
 # In the order an operator reads them: what is gone for good first.
 KINDS = ("drop-table", "delete-rows", "drop-column", "change-rows", "change-column", "written-since", "empty-table",
-         "empty-column", "not-restored", "left-behind", "no-upgrade", "inconsistent", "unknown", "revision",
-         "unrehearsed")
+         "empty-column", "not-restored", "left-behind", "no-upgrade", "no-downgrade", "inconsistent", "unknown",
+         "revision", "other-database", "unverified-backup", "unrehearsed")
 # Ids that stand alone, without an object.
-_ALONE = ("unrehearsed", "no-upgrade", "inconsistent")
+_ALONE = ("unrehearsed", "no-upgrade", "no-downgrade", "inconsistent", "unverified-backup")
 # What need not be told of a column that goes. A table stock.items is none: it is not the column items of stock.
 _OF_COLUMNS = ("change-column", "empty-column", "not-restored")
 
@@ -78,7 +78,7 @@ def table_of(loss: Loss) -> str:
     """Return the table a loss is about; empty where it is about none. Columns are ``table.column``."""
     if loss.kind in ("drop-column", "change-column", "empty-column"):
         return loss.object.rpartition(".")[0]
-    return "" if loss.kind in ("revision", "unknown", *_ALONE) else loss.object
+    return "" if loss.kind in ("revision", "unknown", "other-database", *_ALONE) else loss.object
 
 
 def table_named(loss_id: str) -> str:

@@ -11,10 +11,16 @@ from . import (
     _messages_compose,
     _messages_diagnose,
     _messages_functional,
+    _messages_keep,
+    _messages_ladder,
+    _messages_manual,
     _messages_plan,
     _messages_rehearsal,
+    _messages_restore,
+    _messages_return,
     _messages_scratch,
     _messages_services,
+    _messages_swap,
 )
 
 LANGUAGES = ("en", "fr")
@@ -23,10 +29,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
     **_messages_compose.MESSAGES,
     **_messages_diagnose.MESSAGES,
     **_messages_functional.MESSAGES,
+    **_messages_keep.MESSAGES,
+    **_messages_ladder.MESSAGES,
+    **_messages_manual.MESSAGES,
     **_messages_plan.MESSAGES,
     **_messages_rehearsal.MESSAGES,
+    **_messages_restore.MESSAGES,
+    **_messages_return.MESSAGES,
     **_messages_scratch.MESSAGES,
     **_messages_services.MESSAGES,
+    **_messages_swap.MESSAGES,
     # Getting there
     "client_program_missing": (
         "{program} was not found in {where}. Install PostgreSQL's client programs there, or set rollback_pg_bin_dir.",
@@ -58,9 +70,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "readable by this user alone.",
         "sslpassword dans rollback_connect_params serait visible sur une ligne de commande. Utilisez une clé sans phrase "
         "secrète, lisible par ce seul utilisateur."),
-    "strategy_not_available": (
-        "rollback_strategy={strategy} is not available in this version; it knows auto and alembic.",
-        "rollback_strategy={strategy} n'existe pas dans cette version ; elle connaît auto et alembic."),
     "server_too_old": (
         "PostgreSQL {version} lacks what ends work safely; version {minimum} or newer is needed.",
         "PostgreSQL {version} n'a pas de quoi arrêter un travail sûrement ; il faut la version {minimum} ou plus récente."),
@@ -386,8 +395,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "next_failed_needs_human": (
         "Do not run anything again yet. The state: ansible-playbook status.yml. The data from before: {restore}",
         "Ne rien relancer pour l'instant. L'état : ansible-playbook status.yml. Les données d'avant : {restore}"),
-    "next_planned": ("Nothing was changed. To do it: ansible-playbook rollback.yml, with the same inventory.",
-                     "Rien n'a été modifié. Pour le faire : ansible-playbook rollback.yml, avec le même inventaire."),
+    "next_planned": ("Nothing was changed. To do it: ansible-playbook {playbook}.yml, with the same inventory.",
+                     "Rien n'a été modifié. Pour le faire : ansible-playbook {playbook}.yml, avec le même inventaire."),
     "next_done": ("Nothing more to do.", "Plus rien à faire."),
     "next_cut_off": ("Take up the run that was cut off: ansible-playbook {playbook}.yml",
                      "Reprendre le run coupé : ansible-playbook {playbook}.yml"),

@@ -12,13 +12,16 @@ import typing as t
 
 from ._errors import FAILED_NEEDS_HUMAN, FAILED_UNCHANGED
 from ._evidence import Journal, new_run_id, now, read_json, seconds_between
+from ._ladder import ROUTE_STEPS, tried
 from ._messages import say
 from ._run import META
 from ._verdict import validated
 
 # The summary fits one screen: with more checks than this, only those that did not pass are named.
 SHOWN_CHECKS = 8
-GOOD = ("rolled_back", "already_rolled_back", "planned", "backed_up", "validated")
+# Those of a database that was moved to where it was wanted.
+MOVED = ("rolled_back", "restored", "undone", "remigrated")
+GOOD = (*MOVED, "already_rolled_back", "planned", "backed_up", "validated")
 
 
 def steps_of(journal: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
@@ -46,9 +49,10 @@ def outage(journal: t.Sequence[dict[str, t.Any]]) -> float:
     if stopping and back:
         return seconds_between(stopping, back[-1])
     acting = next((number for number, line in enumerate(journal) if line.get("acts")), 0)
+    acts = {line["step"] for line in journal if line.get("acts")}
     begun = [line["at"] for line in journal[:acting] if line["event"] == "begun" and line["step"] == "before"]
     ended = [line["at"] for line in journal if line["event"] == "ended" and (
-        line["step"] in ("before", "after") or line["step"].startswith("alembic_"))]
+        line["step"] in ("before", "after") or line["step"] in acts)]
     return seconds_between(begun[-1], ended[-1]) if begun and ended else 0.0
 
 
@@ -73,7 +77,9 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
     journal = Journal(run_dir).lines()
     finished = now()
     plan, backup = evidence["plan"], evidence["backup"]
-    tried = [line for line in journal if line["event"] == "ended" and line["step"] == "alembic_downgrade"]
+    routes = tried(journal)
+    route = routes[-1]["route"] if routes else (plan.get("ladder") or [None])[0]
+    rehearsal = read(f"rehearsal-{route}.json") or evidence["rehearsal"]
     files = [entry for entry in backup.get("files", []) if entry["scope"] == "database"] or backup.get("files", [])
     restore = os.path.join(backup["path"], "RESTORE.txt") if backup else say(language, "none")
     services = services_of(evidence["services"], journal)
@@ -89,9 +95,10 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "playbook": meta.get("playbook"),
         "outcome": outcome,
         "outcome_rests_on": given.get("rests_on", ""),
-        "route": "alembic" if outcome == "rolled_back" or tried else None,
-        "routes_tried": [{"route": "alembic", "result": line["result"], "reason": line.get("reason", ""),
-                          "attempts": line.get("attempts"), "blockers": line.get("blockers", [])} for line in tried],
+        "route": routes[-1]["route"] if routes else None,
+        **_kept(journal),
+        "exported": [text for line in journal if line["event"] == "ended" for text in line.get("exported", [])],
+        "routes_tried": routes,
         "database": meta.get("database"),
         "migration": plan.get("migration"),
         "from_heads": plan.get("from_heads", evidence["before"].get("heads", [])),
@@ -114,24 +121,43 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "backup": {"path": backup["path"], "bytes": sum(entry["bytes"] for entry in backup["files"]),
                    "sha256": files[0]["sha256"], "verified": backup["verified"],
                    "restored_and_compared": backup["restored_and_compared"], "restore": restore} if backup else None,
-        "rehearsal": _rehearsal(evidence["rehearsal"], plan),
+        "rehearsal": _rehearsal(rehearsal, plan),
         "checks": evidence["after"].get("results", []) + evidence["functional"].get("results", []),
-        "losses": _losses(plan, evidence["rehearsal"]) if outcome in (
-            "rolled_back", "planned", FAILED_NEEDS_HUMAN) else [],
+        "losses": _losses(plan, rehearsal, route) if outcome in (
+            "rolled_back", "restored", "undone", "planned", FAILED_NEEDS_HUMAN) else [],
         "next_steps": [*left, *(given.get("next_steps") or [
             say(language, "next_not_functional") if outcome == FAILED_NEEDS_HUMAN
-            and validated(run_dir, given.get("measured_heads")) else _next_step(outcome, restore, language)])],
+            and validated(run_dir, given.get("measured_heads")) else _next_step(
+                outcome, restore, language, given.get("playbook") or "rollback")])],
         "contacts": given.get("contacts", {}),
         "notifications": [],
     }
 
 
-def _losses(plan: dict[str, t.Any], rehearsal: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+def _losses(plan: dict[str, t.Any], rehearsal: dict[str, t.Any], route: str | None) -> list[dict[str, t.Any]]:
     """Return what was announced, with what a rehearsal showed besides and was accepted by name."""
-    announced = plan.get("routes", {}).get("alembic", {}).get("losses", [])
+    announced = plan.get("routes", {}).get(route or "alembic", {}).get("losses", [])
     known = {loss["id"] for loss in announced}
     shown = rehearsal.get("losses", []) if rehearsal.get("result") == "pass" else []
     return [*announced, *(loss for loss in shown if loss["id"] not in known)]
+
+
+def _kept(journal: t.Sequence[dict[str, t.Any]]) -> dict[str, str | None]:
+    """Return the databases that stand beside the live one: the copy of it as it was before, what was replaced.
+
+    ``set_aside`` is what a route that failed had left, and recovery took the place of: nobody wants that back unasked.
+    """
+    found: dict[str, list[str]] = {"safety_copy": [], "kept_database": [], "set_aside": []}
+    for line in journal:
+        if line["event"] != "ended":
+            continue
+        if line["step"] == "safety_copy" and line.get("copy"):
+            found["safety_copy"].append(line["copy"]["name"])
+        elif line["step"] == "database_swap" and line.get("kept"):
+            # What was put back is the live database now; its name may be another copy's later on.
+            found = {kind: [name for name in names if name != line["replacement"]] for kind, names in found.items()}
+            found["set_aside" if line.get("purpose") == "recovery" else "kept_database"].append(line["kept"])
+    return {kind: names[-1] if names else None for kind, names in found.items()}
 
 
 def _rehearsal(found: dict[str, t.Any], plan: dict[str, t.Any]) -> dict[str, t.Any] | None:
@@ -151,11 +177,11 @@ def _migrates_again(plan: dict[str, t.Any], outcome: str, language: str) -> list
                 to_heads=", ".join(plan["to_heads"])) for each in ahead]
 
 
-def _next_step(outcome: str, restore: str, language: str) -> str:
+def _next_step(outcome: str, restore: str, language: str, playbook: str) -> str:
     key = {"refused": "next_refused", FAILED_UNCHANGED: "next_failed_unchanged",
            FAILED_NEEDS_HUMAN: "next_failed_needs_human", "not_valid": "next_refused",
            "rolled_back": "next_rolled_back", "planned": "next_planned"}.get(outcome, "next_done")
-    return say(language, key, restore=restore)
+    return say(language, key, restore=restore, playbook=playbook)
 
 
 def _heads(heads: t.Sequence[str] | None, language: str) -> str:
@@ -173,10 +199,20 @@ def summary(report: dict[str, t.Any], language: str, place: str = "") -> list[st
                   say(language, "sum_measured", rests_on=report["outcome_rests_on"])]
     if report["resumed_after"]:
         lines.append(say(language, "sum_resumed", steps=", ".join(report["resumed_after"])))
+    lines += [say(language, "sum_tried", route=entry["route"], reason=entry["reason"] or entry["result"])
+              for entry in report["routes_tried"] if entry["result"] != "ok" and len(report["routes_tried"]) > 1]
+    for key in ("safety_copy", "kept_database", "set_aside"):
+        if report.get(key):
+            lines.append(say(language, f"sum_{key}", name=report[key]))
     if report["playbook"] == "rollback":
         lines += [say(language, "sum_route", route=report["route"] or say(language, "none"),
                       from_heads=_heads(report["from_heads"], language), to_heads=_heads(report["to_heads"], language)),
                   say(language, "sum_outage", outage=report["outage_s"], duration=report["duration_s"])]
+    elif report["outcome"] in MOVED:
+        lines += [say(language, "sum_moved", from_heads=_heads(report["from_heads"], language),
+                      to_heads=_heads(report["to_heads"], language)),
+                  say(language, "sum_outage", outage=report["outage_s"], duration=report["duration_s"])]
+    lines += [say(language, "sum_exported", text=text) for text in report.get("exported", [])]
     services = report.get("services") or {}
     if services.get("stopped") or services.get("left_stopped"):
         lines.append(say(language, "sum_services", **{
@@ -204,7 +240,7 @@ def _rehearsal_lines(rehearsal: dict[str, t.Any] | None, language: str) -> list[
         return []
     if rehearsal["result"] == "skipped":
         return [say(language, "sum_unrehearsed")]
-    seconds = next((step["seconds"] for step in rehearsal["steps"] if step["name"] == "downgrade"), "-")
+    seconds = next((step["seconds"] for step in rehearsal["steps"] if step["name"] in ROUTE_STEPS), "-")
     lock = rehearsal.get("longest_lock") or {}
     return [say(language, "sum_rehearsal", result=say(language, f"result_{rehearsal['result']}"), seconds=seconds,
                 lock=f"{lock['held_s']} s ({lock['table']})" if lock else "-")]

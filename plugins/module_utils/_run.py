@@ -29,6 +29,7 @@ from ._evidence import (
     write_json,
 )
 from ._ground import Ground
+from ._ours import end_left
 from ._runner import Runtime
 from ._verdict import forget
 
@@ -177,6 +178,8 @@ def end_leftovers(run_dir: str, connection: t.Any, runtime: Runtime) -> list[str
     run_id = os.path.basename(run_dir)
     ended += [f"container {name}" for name in runtime.end_left(run_id)]
     ended += [f"session {pid}" for pid in end_backends(connection, session_name(run_id), runtime.addresses)]
+    # Who renames or copies a database is in none of its own.
+    ended += [f"session {pid}" for pid in end_left(connection, run_id)]
     return ended
 
 

@@ -109,7 +109,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._errors import F
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json, write_file
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
-from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD, build, markdown, summary
+from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD, MOVED, build, markdown, summary
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META
 from ansible_collections.recyclic.rollback.plugins.module_utils._verdict import (
     Verdict,
@@ -130,7 +130,7 @@ def close(module, redact):
         told["failure"] = redact(str(failure.get("msg", "")))
         verdict = final_verdict(params, redact, str(failure.get("outcome")))
         outcome, told["rests_on"], told["measured_heads"] = verdict.outcome, verdict.rests_on, verdict.heads
-    elif outcome == "rolled_back" and run_dir:
+    elif outcome in MOVED and run_dir:
         undone = look_once_more(params, redact)
         if undone:
             outcome, told["failure"], told["rests_on"] = FAILED_NEEDS_HUMAN, redact(undone), redact(undone)
@@ -185,7 +185,8 @@ def main():
     run(close, {
         "state_dir": {"type": "path", "required": True},
         "outcome": {"type": "str",
-                    "choices": ["rolled_back", "already_rolled_back", "planned", "backed_up", "validated"]},
+                    "choices": ["rolled_back", "already_rolled_back", "planned", "backed_up", "validated", "restored",
+                                "undone", "remigrated"]},
         "failure": {"type": "dict"},
         "told": {"type": "dict", "default": {}},
         "report_dir": {"type": "str", "default": ""},

@@ -160,8 +160,10 @@ def test_a_misspelt_variable(make_site: MakeSite) -> None:
     refused(make_site("guide"), "rollback_migraton", rollback_migraton="aaaa")
 
 
-def test_what_this_version_does_not_have(make_site: MakeSite) -> None:
-    refused(make_site("guide"), "rollback_strategy=manual", rollback_strategy="manual")
+def test_a_route_that_cannot_lead_there(make_site: MakeSite) -> None:
+    refused(make_site("chain"), "by hand only the migration's own rows can be undone", rollback_strategy="manual",
+            rollback_to_revision="9a2b3c4d5e6f")
+    refused(make_site("guide"), "there is no good backup of this database", rollback_strategy="restore")
 
 
 def test_a_project_that_is_not_named(make_site: MakeSite) -> None:

@@ -63,6 +63,14 @@ def ended(step: str, result: str = "ok", **facts: Any) -> dict[str, Any]:
     # Recovery is no way back.
     ([ended("alembic_downgrade", "failed"), ended("restore_beside"), ended("database_swap", purpose="recovery")],
      [("alembic", "failed", "")]),
+    # Also one that could not say so, or did not get that far.
+    ([ended("alembic_downgrade"), ended("judge", route="alembic", failure="why", data="unknown"),
+      ended("restore_beside", "failed", reason="beside_failed")], [("alembic", "failed", "why")]),
+    ([ended("alembic_downgrade"), ended("judge", route="alembic", failure="why", data="unknown"),
+      ended("database_swap", "cut off")], [("alembic", "failed", "why")]),
+    ([ended("alembic_downgrade"), ended("judge", route="alembic", failure="why", data="unknown"),
+      ended("database_swap", purpose="recovery"), ended("judge", data="as_before"), ended("restore_beside"),
+      ended("database_swap", "cut off")], [("alembic", "failed", "why"), ("restore", "cut off", "")]),
 ])
 def test_the_routes_a_journal_shows(journal: list[dict[str, Any]], expected: list[tuple[str, str, str]]) -> None:
     assert [(each["route"], each["result"], each["reason"]) for each in tried(journal)] == expected
@@ -72,3 +80,12 @@ def test_who_acted_last_need_not_have_said_how_it_ended() -> None:
     begun = [{"event": "begun", "step": step, "acts": acts} for step, acts in (
         ("alembic_downgrade", True), ("restore_beside", False), ("database_swap", True), ("after", False))]
     assert acted_by(begun) == "restore" and acted_by(begun[:2]) == "alembic" and acted_by([]) is None
+
+
+def test_a_recovery_that_was_cut_off_is_no_route() -> None:
+    journal = [{"event": "begun", "step": "alembic_downgrade", "acts": True},
+               ended("judge", route="alembic", data="unknown"),
+               {"event": "begun", "step": "database_swap", "acts": True}]
+    assert acted_by(journal) == "alembic"
+    journal += [{"event": "resumed"}, {"event": "begun", "step": "database_swap", "acts": True}]
+    assert acted_by(journal) == "restore"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.recyclic.rollback.plugins.module_utils import _drill_report, _measured, _rehearsal
+from ansible_collections.recyclic.rollback.plugins.module_utils import _drill_report, _measured, _rehearsal, _ways
 from ansible_collections.recyclic.rollback.plugins.module_utils._losses import Loss, acceptances, ready_line
 from ansible_collections.recyclic.rollback.plugins.module_utils._measured import Errand, Picture
 from ansible_collections.recyclic.rollback.plugins.module_utils._revisions import Graph, Revision
@@ -194,7 +194,7 @@ GRAPH = Graph([Revision("a", ()), Revision("b", ("a",)), Revision("c", ("b",))])
     (["c"], "INFO Running downgrade c -> b, third\nINFO Running downgrade b -> a, second\nboom", "b"),
 ])
 def test_the_revision_at_which_a_downgrade_ended(heads: list[str], transcript: str, expected: str) -> None:
-    assert _rehearsal.reached(GRAPH, ["c"], ["c", "b"], heads, transcript) == expected
+    assert _ways.reached(GRAPH, ["c"], ["c", "b"], heads, transcript) == expected
 
 
 def step(seconds: float, locks: list[tuple[str, str, float]], counters: dict[str, Any] | None = None) -> Step:
@@ -220,4 +220,5 @@ def test_a_drills_steps_are_those_it_came_to() -> None:
         ("start", "ok"), ("restore", "ok"), ("compare", "ok"), ("downgrade", "failed"))]
     steps = _drill_report.steps_of({"steps": entries})
     assert [(each["name"], each["result"], each["duration_s"]) for each in steps] == [
-        ("restore", "pass", 4.5), ("roll_back", "fail", 1.5), ("validate", "skip", None), ("remigrate", "skip", None)]
+        ("restore", "pass", 4.5), ("roll_back", "fail", 1.5), ("validate", "skip", None), ("remigrate", "skip", None),
+        ("by_hand", "skip", None), ("restore_back", "skip", None)]

@@ -22,7 +22,8 @@ from ansible_collections.recyclic.rollback.plugins.modules import plan_info
 PLANNED: dict[str, Any] = {
     "database": "recyclic", "migration": "c1", "position": APPLIED, "from_heads": ["c1"], "to_heads": ["b1"],
     "path": [{"revision": "c1", "message": "third", "downgrade": "implemented", "in_scope": True}],
-    "purpose": {"categories": 14, "absent": None}, "recommended": "alembic", "alternatives": [], "blockers": [],
+    "purpose": {"categories": 14, "absent": None}, "ladder": ["alembic"], "recommended": "alembic",
+    "alternatives": [], "blockers": [],
     "warnings": ["look out"]}
 
 
@@ -46,7 +47,7 @@ def test_the_operator_reads_the_routes_the_losses_and_the_line_to_paste() -> Non
         "manual   | impossible       | by hand only the migration's own rows can be undone, and b1 would have to be "
         "undone too",
         "restore  | needs acceptance | losses: 1; rows or values: 3", "Recommended: alembic.", "",
-        "Alembic's route would take:", "  drop-table:categories: table categories goes, with 17 rows",
+        "The route alembic would take:", "  drop-table:categories: table categories goes, with 17 rows",
         "  revision:b1: revision b1 (second) is undone too", "look out", "",
         "To accept exactly this: -e it"]
     assert (result["refusal"], result["missing"]) == ("not accepted", ["drop-table:categories", "revision:b1"])
