@@ -87,7 +87,7 @@ def _grants_of(connection: t.Any, name: str) -> set[Grant]:
                a.privilege_type, a.is_grantable
         FROM pg_database d CROSS JOIN aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
         WHERE d.datname = %s""", (name,))
-    return {(grantor, grantee, privilege, passed_on) for grantor, grantee, privilege, passed_on in found}
+    return set(found)
 
 
 def _grants(connection: t.Any, live: str, other: str) -> None:

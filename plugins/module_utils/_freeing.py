@@ -103,8 +103,8 @@ def _closing(session: t.Any, ender: t.Any) -> t.Iterator[None]:
 
 def end_sessions(connection: t.Any, oids: t.Collection[int]) -> set[int]:
     """Ask every session on some databases that this role may end to end, and return their pids."""
-    found = rows(connection, sql.SQL("""
+    statement = sql.SQL("""
         SELECT a.pid, pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
-        WHERE a.datid = ANY(%s::bigint[]) AND a.pid <> pg_backend_pid() AND {}""").format(sql.SQL(MAY_END)),
-        (list(oids),))
+        WHERE a.datid = ANY(%s::bigint[]) AND a.pid <> pg_backend_pid() AND {}""").format(sql.SQL(MAY_END))
+    found = rows(connection, statement, (list(oids),))
     return {row[0] for row in found}

@@ -219,12 +219,11 @@ def sessions_on(connection: t.Any, oids: t.Collection[int]) -> list[dict[str, t.
     """Return who is connected to databases: ``{pid, user, application, client, may_end}``."""
     names = ("pid", "user", "application", "client", "may_end")
     # The text is this file's own.
-    found = rows(connection, sql.SQL("""
+    statement = sql.SQL("""
         SELECT a.pid, r.rolname, a.application_name, coalesce(host(a.client_addr), 'local'), {}
         FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
-        WHERE a.datid = ANY(%s::bigint[]) AND a.pid <> pg_backend_pid() ORDER BY 1""").format(sql.SQL(MAY_END)),
-        (list(oids),))
-    return [dict(zip(names, row)) for row in found]
+        WHERE a.datid = ANY(%s::bigint[]) AND a.pid <> pg_backend_pid() ORDER BY 1""").format(sql.SQL(MAY_END))
+    return [dict(zip(names, row)) for row in rows(connection, statement, (list(oids),))]
 
 
 def in_words(sessions: t.Iterable[dict[str, t.Any]]) -> str:
@@ -263,4 +262,3 @@ def _holder(connection: t.Any, key: int, database: str | None) -> str | None:
           AND l.database = (SELECT oid FROM pg_database WHERE datname = coalesce(%s, current_database()))
         """, (LOCK_SPACE, key & 0xFFFFFFFF, database))
     return found[0][0] if found else None
-

@@ -37,9 +37,8 @@ def data_room(ground: Ground, connection: t.Any) -> Room | None:
 
     ``connection`` is a maintenance session; the live database may lie in a tablespace of its own.
     """
-    place = value(connection, """
-        SELECT nullif(pg_tablespace_location(d.dattablespace), '') FROM pg_database d WHERE d.datname = %s""",
-        (ground.target.database,))
+    statement = "SELECT nullif(pg_tablespace_location(d.dattablespace), '') FROM pg_database d WHERE d.datname = %s"
+    place = value(connection, statement, (ground.target.database,))
     if isinstance(ground.runtime, ComposeRuntime):
         runtime = ground.runtime
         where = place or runtime.database.environment.get("PGDATA", _DEFAULT_DATA)

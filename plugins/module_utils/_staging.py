@@ -72,10 +72,10 @@ def tables_of(live: t.Any, beside: t.Any, names: t.Sequence[str], mode: str) -> 
 
 
 def _columns(connection: t.Any, place: tuple[str, str]) -> dict[str, tuple[str, str, str]]:
-    found = rows(connection, """
+    statement = """
         SELECT attname, format_type(atttypid, atttypmod), attgenerated::text, attidentity::text FROM pg_attribute
-        WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped""",
-        (sql.Identifier(*place).as_string(connection),))
+        WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"""
+    found = rows(connection, statement, (sql.Identifier(*place).as_string(connection),))
     return {name: (kind, generated, identity) for name, kind, generated, identity in found}
 
 
@@ -89,10 +89,10 @@ def _require_same_columns(table: str, here: t.Mapping[str, t.Any], there: t.Mapp
 
 
 def _key(connection: t.Any, table: Table) -> list[str]:
-    return [row[0] for row in rows(connection, """
+    statement = """
         SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
-        WHERE i.indrelid = to_regclass(%s) AND i.indisprimary ORDER BY a.attname COLLATE "C" """,
-        (table.ident.as_string(connection),))]
+        WHERE i.indrelid = to_regclass(%s) AND i.indisprimary ORDER BY a.attname COLLATE "C" """
+    return [row[0] for row in rows(connection, statement, (table.ident.as_string(connection),))]
 
 
 def stage(live: t.Any, beside: t.Any, tables: t.Sequence[Table]) -> None:

@@ -41,7 +41,7 @@ options:
     description:
       - How the run ended, where it did not fail.
     type: str
-    choices: [rolled_back, already_rolled_back, planned, backed_up, validated]
+    choices: [rolled_back, already_rolled_back, planned, backed_up, validated, restored, undone, remigrated]
   failure:
     description:
       - What failed - C(msg), and C(outcome) and C(problem) as the modules of this collection return them.

@@ -75,10 +75,10 @@ def row_of(database: Database, name: str | None = None, comment: bool = True) ->
                ARRAY(SELECT a::text FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a ORDER BY 1),
                shobj_description(d.oid, 'pg_database')
         FROM pg_database d""") + where, superuser=True, name="postgres")
-    settings = database.rows(SQL("""
+    query = SQL("""
         SELECT s.setrole, ARRAY(SELECT c FROM unnest(s.setconfig) c ORDER BY 1)
-        FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase""") + where + SQL(" ORDER BY 1"),
-        superuser=True, name="postgres")
+        FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase""") + where + SQL(" ORDER BY 1")
+    settings = database.rows(query, superuser=True, name="postgres")
     return {"row": row[0], "grants": row[1], "settings": settings, **({"comment": row[2]} if comment else {})}
 
 
@@ -135,10 +135,10 @@ def held(database: Database, name: str) -> Iterator[None]:
 
 def between_renames(database: Database) -> int | None:
     """The pid of the session that has renamed the live database and waits for the other, if there is one."""
-    found = database.rows(SQL("""
+    query = SQL("""
         SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'recyclic.%act'
-        AND query LIKE {}""").format(Literal(f"ALTER DATABASE%RENAME TO \"{database.name}\"")), superuser=True,
-        name="postgres")
+        AND query LIKE {}""").format(Literal(f"ALTER DATABASE%RENAME TO \"{database.name}\""))
+    found = database.rows(query, superuser=True, name="postgres")
     return found[0][0] if found else None
 
 

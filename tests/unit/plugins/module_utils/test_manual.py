@@ -163,7 +163,7 @@ def true(live: dict[str, Any], seen: list[tuple[list[str], dict[str, Any]]], rec
          ) -> list[str]:
     course = SimpleNamespace(graph=Line(), from_heads=(recorded,), version_name="alembic_version")
     trial = Trial(before=seen[-1][1], seen=seen)
-    return true_after(cast("Course", course), Mission(migration), live, trial)
+    return true_after(cast(Course, course), Mission(migration), live, trial)
 
 
 def test_the_revision_that_would_be_true() -> None:
@@ -180,4 +180,4 @@ def test_the_revision_that_would_be_true() -> None:
     # Recorded is d, but the structure is that of b and c.
     assert true(one, [*states, (["d"], two)], "d", "c") == ["b"]
     assert true({**empty, "tables": {"other": table("id")}}, states, "c", "c") == []
-    assert true_after(cast("Course", SimpleNamespace()), Mission("c"), one, Trial()) == []
+    assert true_after(cast(Course, SimpleNamespace()), Mission("c"), one, Trial()) == []

@@ -25,7 +25,7 @@ def test_a_name_says_what_of_and_which_run_in_63_bytes(database: str) -> None:
 
 
 def test_without_a_run_every_name_is_another() -> None:
-    assert len({name_for("kept", "recyclic", None) for _ in range(20)}) == 20
+    assert len({name_for("kept", "recyclic", None) for _number in range(20)}) == 20
 
 
 def test_a_run_of_any_name_gives_a_name() -> None:
