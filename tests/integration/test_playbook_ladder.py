@@ -148,6 +148,45 @@ def test_where_alembic_fails_the_route_by_hand_follows(make_site: MakeSite, tmp_
     assert found == {**before, "public.categories": [], "public.alembic_version": [f"({PARENT['guide']})"]}
 
 
+def test_where_alembic_fails_after_its_commit_the_route_by_hand_follows(make_site: MakeSite, tmp_path: Path) -> None:
+    site = own_site(make_site, tmp_path, "op.execute('DELETE FROM categories')")
+    env = tmp_path / "migrations" / "env.py"
+    live = ON_LIVE.format(identifier(site.database)).replace("op.get_bind()", "connection").replace("sa.", "")
+    env.write_text(env.read_text() + f"""
+    from sqlalchemy import text
+    with create_engine(settings(), poolclass=NullPool).connect() as connection:
+        there = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        if {live} and there == {PARENT["guide"]!r}:
+            raise RuntimeError("too late")
+""")
+    before = own_rows(site.database)
+
+    played = site.play("rollback")
+
+    assert played.status == 0, played.output
+    assert [(entry["route"], entry["result"]) for entry in played.report["routes_tried"]] == [
+        ("alembic", "failed"), ("manual", "ok")]
+    assert own_rows(site.database) == {
+        **before, "public.categories": [], "public.alembic_version": [f"({PARENT['guide']})"]}
+
+
+def test_from_the_head_a_backup_leads_back_once_what_it_takes_is_accepted(make_site: MakeSite) -> None:
+    site = restorable(make_site, "chain", rollback_strategy="restore")
+    expected = {name: held for name, held in own_rows(site.database).items()
+                if name not in ("public.categories", "public.alembic_version")}
+    site.database.alembic("upgrade", "heads")
+    refused = site.play("rollback")
+    assert refused.report["outcome"] == "refused" and "revision:24b194c1b790" in refused.report["failure"]
+    ids = re.findall(r"-e rollback_accept=(\S+)", refused.report["failure"])[0]
+
+    played = site.play("rollback", rollback_accept=ids.rstrip("."))
+
+    rolled_back(played, "restore", site)
+    found = own_rows(site.database)
+    assert found.pop("public.categories") == [] and found.pop("public.alembic_version")
+    assert found == expected
+
+
 def test_a_route_that_fails_its_rehearsal_is_not_tried(make_site: MakeSite, tmp_path: Path) -> None:
     site = own_site(make_site, tmp_path, "raise RuntimeError('nowhere')", rollback_plan_trial=False,
                     rollback_accept=[f"unknown:{MIGRATION}"])
