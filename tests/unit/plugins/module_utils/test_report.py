@@ -334,3 +334,23 @@ def test_a_step_under_way_is_shown_as_such() -> None:
 
 def test_an_end_without_a_beginning_does_not_keep_a_report_from_being_written() -> None:
     assert steps_of([line("ended", "backup", 1, duration_s=1.0, result="ok", commands=[])]) == []
+
+
+def test_what_recovery_replaced_is_not_what_undo_wants(run: Path) -> None:
+    journal = Journal(str(run))
+    for step, facts in (("safety_copy", {"copy": {"name": "s"}}),
+                        ("database_swap", {"replacement": "s", "kept": "damaged", "purpose": "recovery"})):
+        with journal.step(step) as noted:
+            noted.facts.update(facts)
+    report = build(str(run), "failed_unchanged", {}, "en")
+    assert (report["safety_copy"], report["kept_database"], report["set_aside"]) == (None, None, "damaged")
+    # The next copy bears the name of the one that is the live database now.
+    with journal.step("safety_copy") as noted:
+        noted.facts["copy"] = {"name": "s"}
+    assert build(str(run), "rolled_back", {}, "en")["safety_copy"] == "s"
+    for replacement, kept, purpose in (("b", "k1", "restore"), ("k1", "not valid", "recovery")):
+        with journal.step("database_swap", acts=True) as noted:
+            noted.facts.update(replacement=replacement, kept=kept, purpose=purpose)
+    report = build(str(run), "failed_unchanged", {}, "en")
+    assert (report["safety_copy"], report["kept_database"], report["set_aside"]) == ("s", None, "not valid")
+    assert any("not valid" in line for line in summary(report, "en"))
