@@ -55,7 +55,8 @@ def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: Ma
         "categories-empty": "pass", "dom-category-level-1": "pass", "recorded-revisions": "pass",
         "other-tables-unchanged": "pass"}
     assert [step["name"] for step in report["steps"]] == [
-        "plan", "backup", "rehearsal", "before", "alembic_downgrade", "after"]
+        # Alembic's route and the one by hand.
+        "plan", "backup", "rehearsal", "rehearsal", "before", "safety_copy", "alembic_downgrade", "after"]
     assert 0 < report["outage_s"] < report["duration_s"]
     assert report["backup"]["verified"] is True and report["backup"]["restored_and_compared"] is True
     assert (report["rehearsal"]["result"], report["rehearsal"]["upgrade_again"]["ok"]) == ("pass", True)
@@ -64,8 +65,8 @@ def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: Ma
                for step in report["steps"] for line in step["commands"])
     assert report == site.evidence("report.json")
     assert {entry.name for entry in site.run_dir.iterdir()} == {
-        "run.json", "plan.json", "before.json", "backup.json", "rehearsal.json", "journal.jsonl", "after.json",
-        "report.json", "report.md"}
+        "run.json", "plan.json", "before.json", "backup.json", "rehearsal.json", "rehearsal-manual.json", "journal.jsonl",
+        "after.json", "report.json", "report.md"}
     assert "OPS-1" in (site.run_dir / "report.md").read_text()
 
 
