@@ -65,8 +65,8 @@ def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: Ma
                for step in report["steps"] for line in step["commands"])
     assert report == site.evidence("report.json")
     assert {entry.name for entry in site.run_dir.iterdir()} == {
-        "run.json", "plan.json", "before.json", "backup.json", "rehearsal.json", "rehearsal-manual.json", "journal.jsonl",
-        "after.json", "report.json", "report.md"}
+        "run.json", "plan.json", "before.json", "backup.json", "rehearsal.json", "rehearsal-manual.json",
+        "journal.jsonl", "after.json", "report.json", "report.md"}
     assert "OPS-1" in (site.run_dir / "report.md").read_text()
 
 
