@@ -132,22 +132,24 @@ with engine.begin() as connection:
     assert "-- not known: OperationalError" in played.output
 
 
-def test_a_rollback_that_harms_another_table_is_found(make_site: MakeSite, tmp_path: Path) -> None:
+def test_a_rollback_that_harms_another_table_is_found_and_put_back(make_site: MakeSite, tmp_path: Path) -> None:
     site = make_site("guide")
     # Unread by a rendering, and not rehearsed: only the comparison afterwards can find it.
     ini = make_project(tmp_path / "project", downgrade="""
 for _one in op.get_bind().execute(sa.text("SELECT 1")).fetchall():
     op.execute("DELETE FROM categories; DELETE FROM ligne_depot")""")
     site.database.stamp("70907090709a")
+    before = site.database.dump()
 
     played = site.play("rollback", rollback_alembic_config=str(ini), rollback_migration="70907090709a")
 
     assert played.status != 0
-    assert played.report["outcome"] == "failed_needs_human"
+    assert played.report["outcome"] == "failed_unchanged"
+    assert site.database.dump() == before
     results = {check["id"]: check for check in played.report["checks"]}
     assert results["other-tables-unchanged"]["result"] == "fail"
     assert "public.ligne_depot: 1500 rows became 0" in results["other-tables-unchanged"]["observed"]
-    assert played.report["backup"]["restore"] in played.report["next_steps"][0]
+    assert played.report["set_aside"]
 
 
 @pytest.mark.both_runtimes
