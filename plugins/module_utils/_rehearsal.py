@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 from ._alembic import Environment
 from ._catalogue import compare
-from ._checks import check_spec, judge, name_failed
+from ._checks import check_spec, excused, judge, name_failed
 from ._copy import Clock, Copy, Look
 from ._database import Limits, identity, session_name
 from ._errors import Refusal
@@ -135,7 +135,8 @@ def rehearse(ground: Ground, theirs: Environment, manifest: dict[str, t.Any], pl
                 left = copy.evidence()
                 record["after"] = {"tables": left["tables"], "heads": left["heads"]}
                 after, counters = copy.picture(left, before), counters_of(taken.steps)
-                record["checks"] = judge(look.checks, left, "rolled_back", evidence, list(accepted.limits), language)
+                checks = excused(look.checks, accepted.limits) if way.route == RESTORE else look.checks
+                record["checks"] = judge(checks, left, "rolled_back", evidence, list(accepted.limits), language)
             with clock.step("upgrade") as upgrade:
                 again = upgrade_again(copy, taken.graph, plan["from_heads"], plan["to_heads"], before)
                 record["upgrade_again"] = again

@@ -181,6 +181,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._arguments impor
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     Foreseen,
     check_spec,
+    excused,
     judge,
     judge_heads,
     judge_other_tables,
@@ -189,7 +190,6 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._checks import (
     places,
     take_evidence,
     told,
-    unqualified,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._counts import differences
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import session_name
@@ -231,8 +231,8 @@ def count(module, redact):
         found = take_evidence(connection, params["checks"], params["fingerprint_max_bytes"], everything,
                               params["version_table"], params["version_schema"])
         accepted = acceptances(params["accept"])
-        results = judge([excused(check, accepted, held) for check in params["checks"]], found, params["expectation"],
-                        baseline, list(accepted.limits), language)
+        checks = excused(params["checks"], accepted.limits) if held else params["checks"]
+        results = judge(checks, found, params["expectation"], baseline, list(accepted.limits), language)
         if params["expected_heads"] is not None:
             results.append(judge_heads(found, params["expected_heads"], language))
         written, since = [], []
@@ -263,12 +263,6 @@ def count(module, redact):
                               changes="; ".join(told(entry, language) for entry in since)),
         "moved": say(language, "moved_since_plan", heads=", ".join(found["heads"] or [])),
     }
-
-
-def excused(check, accepted, held):
-    """The check as it is judged after a restore: writes that were given up were there before, and are not any more."""
-    given_up = held and f"written-since:{unqualified(check['table'])}" in accepted.limits
-    return {**check, "unchanged": False} if given_up else check
 
 
 def passed_rehearsal(path):

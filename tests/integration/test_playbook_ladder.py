@@ -188,13 +188,18 @@ def test_from_the_head_a_backup_leads_back_once_what_it_takes_is_accepted(make_s
 
 
 def test_a_route_that_fails_its_rehearsal_is_not_tried(make_site: MakeSite, tmp_path: Path) -> None:
-    site = own_site(make_site, tmp_path, "raise RuntimeError('nowhere')", rollback_plan_trial=False,
+    site = own_site(make_site, tmp_path, "op.execute('SELECT 1 / 0')", rollback_plan_trial=False,
                     rollback_accept=[f"unknown:{MIGRATION}"])
+    before = own_rows(site.database)
+
     played = site.play("rollback")
-    # What the plan cannot try, it cannot offer by hand either.
-    assert played.status != 0 and played.report["outcome"] == "refused"
-    assert re.search("RuntimeError: nowhere", played.output)
+
+    assert played.status == 0 and played.report["outcome"] == "rolled_back", played.output
+    assert "alembic: " in played.output and "division by zero" in played.output
+    assert [entry["route"] for entry in played.report["routes_tried"]] == ["manual"]
     assert not any(line["step"] == "alembic_downgrade" for line in site.journal() if line["event"] == "begun")
+    assert own_rows(site.database) == {
+        **before, "public.categories": [], "public.alembic_version": [f"({PARENT['guide']})"]}
 
 
 def test_without_another_route_the_database_is_put_back(make_site: MakeSite, tmp_path: Path) -> None:
