@@ -74,3 +74,33 @@ options:
         beside the client programs, or where the system installs them.
     type: path
 """
+
+    BY_HAND = r"""
+options:
+  remove:
+    description:
+      - What the route by hand removes, see M(recyclic.rollback.manual_rollback).
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      table:
+        description:
+          - The table.
+        type: str
+        required: true
+      filter:
+        description:
+          - An SQL condition that finds the rows; by default all.
+        type: str
+        default: ''
+      rows:
+        description:
+          - How many rows there have to be.
+        type: int
+  references:
+    description:
+      - By hand, what becomes of rows that refer to them, see M(recyclic.rollback.manual_rollback).
+    type: dict
+    default: {}
+"""

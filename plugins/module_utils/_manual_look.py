@@ -57,6 +57,14 @@ def removal_spec() -> dict[str, t.Any]:
     }
 
 
+def by_hand_spec() -> dict[str, t.Any]:
+    """Return the options of the doc fragment C(rehearsal.by_hand)."""
+    return {
+        "remove": {"type": "list", "elements": "dict", "default": [], "options": removal_spec()},
+        "references": {"type": "dict", "default": {}},
+    }
+
+
 def removals_from(given: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Removal, ...]:
     """Return removals as these options give them."""
     return tuple(Removal(each["table"], each.get("filter") or "", each.get("rows")) for each in given)

@@ -7,16 +7,17 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from ._alembic import Environment
 from ._catalogue import compare
 from ._checks import check_spec, excused, judge, name_failed
 from ._copy import Clock, Copy, Look
-from ._database import Limits, identity, session_name
-from ._errors import Refusal
-from ._evidence import now
+from ._database import DatabaseError, Limits, identity, session_name
+from ._errors import Problem, Refusal
+from ._evidence import Journal, now, write_json
 from ._ground import Ground
 from ._ladder import ROUTE_STEPS
 from ._losses import Acceptances, Loss, settle_losses
@@ -31,6 +32,8 @@ from ._watch import Step
 from ._ways import RESTORE, Way, given_up, take
 
 SHOWN_CHANGES = 8
+# What would make a result as long as the database has tables.
+_LONG = ("before", "after", "commands")
 
 
 def rehearsal_spec() -> dict[str, t.Any]:
@@ -60,6 +63,32 @@ def new_record() -> dict[str, t.Any]:
             "production_identifier": None, "backup_id": None, "steps": [], "revisions": [], "longest_lock": None,
             "losses": [], "unannounced": [], "upgrade_again": None, "checks": [], "before": None, "after": None,
             "commands": []}
+
+
+@contextmanager
+def recorded(run_dir: str | None, name: str, record: dict[str, t.Any], language: str, redact: Redactor
+             ) -> t.Iterator[None]:
+    """Play a rehearsal as a step of the run, and keep in its directory what it showed, however it ends."""
+    with Journal(run_dir).step("rehearsal") as step:
+        try:
+            yield
+            record["result"] = "pass"
+        except Problem as problem:
+            record["problem"] = {"key": problem.key, "text": redact(say(language, problem.key, **problem.facts))}
+            raise
+        except DatabaseError as error:
+            record["problem"] = {"key": "database_error", "text": redact(str(error).strip())}
+            raise
+        finally:
+            record["finished_at"] = now()
+            step.commands += record["commands"]
+            if run_dir:
+                write_json(os.path.join(run_dir, name), record)
+
+
+def shown(record: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Return a record without what is as long as the database has tables."""
+    return {key: held for key, held in record.items() if key not in _LONG}
 
 
 def counters_of(steps: t.Mapping[str, t.Sequence[Step]]) -> dict[str, dict[str, dict[str, int]]]:
@@ -220,6 +249,6 @@ def tell(record: t.Mapping[str, t.Any], language: str) -> list[str]:
         return [*lines, say(language, "rehearsal_told_no_upgrade", error=first_line(again["error"]))]
     lines.append(say(language, "rehearsal_told_upgrade", seconds=seconds["upgrade"]))
     if again["differs"]:
-        shown = [*again["differs"][:SHOWN_CHANGES], *(["..."] if len(again["differs"]) > SHOWN_CHANGES else [])]
-        lines.append(say(language, "rehearsal_told_differs", differs=", ".join(shown)))
+        some = [*again["differs"][:SHOWN_CHANGES], *(["..."] if len(again["differs"]) > SHOWN_CHANGES else [])]
+        lines.append(say(language, "rehearsal_told_differs", differs=", ".join(some)))
     return lines

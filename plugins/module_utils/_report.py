@@ -3,7 +3,7 @@
 
 # Private to this collection: no promise is made to other importers.
 
-"""A run's end: the outcome as measured, the report built from its evidence, the summary for the terminal."""
+"""A run's report, built from its evidence."""
 
 from __future__ import annotations
 
@@ -12,13 +12,11 @@ import typing as t
 
 from ._errors import FAILED_NEEDS_HUMAN, FAILED_UNCHANGED
 from ._evidence import Journal, new_run_id, now, read_json, seconds_between
-from ._ladder import ROUTE_STEPS, tried
+from ._ladder import tried
 from ._messages import say
 from ._run import META
 from ._verdict import validated
 
-# The summary fits one screen: with more checks than this, only those that did not pass are named.
-SHOWN_CHECKS = 8
 # Those of a database that was moved to where it was wanted.
 MOVED = ("rolled_back", "restored", "undone", "remigrated")
 GOOD = (*MOVED, "already_rolled_back", "planned", "backed_up", "validated")
@@ -182,101 +180,3 @@ def _next_step(outcome: str, restore: str, language: str, playbook: str) -> str:
            FAILED_NEEDS_HUMAN: "next_failed_needs_human", "not_valid": "next_refused",
            "rolled_back": "next_rolled_back", "planned": "next_planned"}.get(outcome, "next_done")
     return say(language, key, restore=restore, playbook=playbook)
-
-
-def _heads(heads: t.Sequence[str] | None, language: str) -> str:
-    return ", ".join(heads or []) or say(language, "none")
-
-
-def summary(report: dict[str, t.Any], language: str, place: str = "") -> list[str]:
-    """Return the few lines that end a run on the terminal; ``place`` is where the report will be."""
-    results = [check["result"] for check in report["checks"]]
-    shown = [check for check in report["checks"] if len(results) <= SHOWN_CHECKS or check["result"] != "pass"]
-    lines = [say(language, "sum_outcome", outcome=report["outcome"], text=say(language, f"outcome_{report['outcome']}"),
-                 database=report["database"])]
-    if report["failure"]:
-        lines += [say(language, "sum_why", reason=report["failure"]),
-                  say(language, "sum_measured", rests_on=report["outcome_rests_on"])]
-    if report["resumed_after"]:
-        lines.append(say(language, "sum_resumed", steps=", ".join(report["resumed_after"])))
-    lines += [say(language, "sum_tried", route=entry["route"], reason=entry["reason"] or entry["result"])
-              for entry in report["routes_tried"] if entry["result"] != "ok" and len(report["routes_tried"]) > 1]
-    for key in ("safety_copy", "kept_database", "set_aside"):
-        if report.get(key):
-            lines.append(say(language, f"sum_{key}", name=report[key]))
-    if report["playbook"] == "rollback":
-        lines += [say(language, "sum_route", route=report["route"] or say(language, "none"),
-                      from_heads=_heads(report["from_heads"], language), to_heads=_heads(report["to_heads"], language)),
-                  say(language, "sum_outage", outage=report["outage_s"], duration=report["duration_s"])]
-    elif report["outcome"] in MOVED:
-        lines += [say(language, "sum_moved", from_heads=_heads(report["from_heads"], language),
-                      to_heads=_heads(report["to_heads"], language)),
-                  say(language, "sum_outage", outage=report["outage_s"], duration=report["duration_s"])]
-    lines += [say(language, "sum_exported", text=text) for text in report.get("exported", [])]
-    services = report.get("services") or {}
-    if services.get("stopped") or services.get("left_stopped"):
-        lines.append(say(language, "sum_services", **{
-            key: ", ".join(services[name]) or "-"
-            for key, name in (("stopped", "stopped"), ("resumed", "resumed"), ("left", "left_stopped"))}))
-    if results:
-        passed, failed = results.count("pass"), results.count("fail")
-        lines.append(say(language, "sum_checks", passed=passed, failed=failed, other=len(results) - passed - failed))
-        lines += [say(language, "sum_check", id=check["id"], observed=check["observed"], expected=check["expected"],
-                      result=say(language, f"result_{check['result']}")) for check in shown]
-    if report["backup"]:
-        key = "sum_backup_proved" if report["backup"]["restored_and_compared"] else "sum_backup"
-        lines.append(say(language, key, path=report["backup"]["path"], bytes=report["backup"]["bytes"]))
-    lines += _rehearsal_lines(report.get("rehearsal"), language)
-    if report["losses"] and report["outcome"] != "planned":
-        lines += [say(language, "sum_losses"), *(say(language, "sum_loss", id=loss["id"], text=loss["text"])
-                                                 for loss in report["losses"])]
-    if place:
-        lines.append(say(language, "sum_report", path=place))
-    return lines + [say(language, "sum_next", next=step) for step in report["next_steps"]]
-
-
-def _rehearsal_lines(rehearsal: dict[str, t.Any] | None, language: str) -> list[str]:
-    if not rehearsal:
-        return []
-    if rehearsal["result"] == "skipped":
-        return [say(language, "sum_unrehearsed")]
-    seconds = next((step["seconds"] for step in rehearsal["steps"] if step["name"] in ROUTE_STEPS), "-")
-    lock = rehearsal.get("longest_lock") or {}
-    return [say(language, "sum_rehearsal", result=say(language, f"result_{rehearsal['result']}"), seconds=seconds,
-                lock=f"{lock['held_s']} s ({lock['table']})" if lock else "-")]
-
-
-def markdown(report: dict[str, t.Any], language: str) -> str:
-    """Return the report for people: the guide's four sections, outcome first."""
-    def line(key: str, label: str) -> str:
-        return f"- **{say(language, label)}**{say(language, 'colon')} {report[key] or say(language, 'not_given')}"
-
-    def table(columns: str, rows: t.Iterable[t.Sequence[t.Any]]) -> list[str]:
-        head = say(language, columns)
-        body = [" | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in row) for row in rows]
-        return ["", head, " | ".join(["---"] * len(head.split(" | "))), *body, ""]
-
-    commands = [line for step in report["steps"] for line in step["commands"]]
-    lines = [f"# {say(language, 'title', outcome=say(language, 'outcome_' + report['outcome']))}", "",
-             *(f"- {line}" for line in summary(report, language)), "",
-             f"Run `{report['run_id']}`, {report['started_at']} - {report['finished_at']}", "",
-             f"## {say(language, 'head_reason')}", "", line("reason", "label_problem"), line("impact", "label_impact"),
-             line("decision", "label_decision"), line("operator", "label_operator"), line("ticket", "label_ticket"), "",
-             f"## {say(language, 'head_procedure')}",
-             *table("col_step", [(step["name"], step["started_at"], step["duration_s"], step["result"])
-                                 for step in report["steps"]])]
-    if commands:
-        lines += [f"{say(language, 'label_commands')}{say(language, 'colon')}", "", "```sh", *commands, "```", ""]
-    if report["backup"]:
-        lines += [say(language, "label_restore", path=f"`{report['backup']['restore']}`"), ""]
-    if report["losses"]:
-        lines += [f"## {say(language, 'head_losses')}",
-                  *table("col_loss", [(loss["id"], loss["text"], "-" if loss["rows"] is None else loss["rows"])
-                                      for loss in report["losses"]])]
-    lines += [f"## {say(language, 'head_validation')}",
-              *table("col_check", [(check["id"], check["expected"], check["observed"], check["result"])
-                                   for check in report["checks"]]),
-              f"## {say(language, 'head_next')}", "", *(f"- {step}" for step in report["next_steps"]), "",
-              f"## {say(language, 'head_contacts')}", "",
-              *(f"- {role}: {contact}" for role, contact in report["contacts"].items())]
-    return "\n".join(lines).rstrip() + "\n"

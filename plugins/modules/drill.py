@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - recyclic.rollback.checks
   - recyclic.rollback.rehearsal
   - recyclic.rollback.rehearsal.scratch
+  - recyclic.rollback.rehearsal.by_hand
   - recyclic.rollback.common.attributes
 attributes:
   check_mode:
@@ -47,32 +48,6 @@ options:
       - Where to go back to; empty for the migration's own parent.
     type: str
     default: ''
-  remove:
-    description:
-      - What the route by hand removes, see M(recyclic.rollback.manual_rollback).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      table:
-        description:
-          - The table.
-        type: str
-        required: true
-      filter:
-        description:
-          - An SQL condition that finds the rows; by default all.
-        type: str
-        default: ''
-      rows:
-        description:
-          - How many rows there have to be.
-        type: int
-  references:
-    description:
-      - What becomes of rows that refer to them, see M(recyclic.rollback.manual_rollback).
-    type: dict
-    default: {}
   operator:
     description:
       - Who drills, for the report.
@@ -131,7 +106,6 @@ problem:
   sample: drill_no_backup
 """
 
-import json
 import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._alembic import environment_from
@@ -144,7 +118,6 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._drill import Ex
 from ansible_collections.recyclic.rollback.plugins.module_utils._drill_report import (
     PASSED,
     last_passed,
-    markdown,
     report_of,
     summary,
 )
@@ -153,14 +126,13 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
     Journal,
     StateDirectory,
     now,
-    write_file,
     write_json,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances
 from ansible_collections.recyclic.rollback.plugins.module_utils._manual_look import (
     Manual,
-    removal_spec,
+    by_hand_spec,
     removals_from,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
@@ -169,6 +141,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal impor
     rehearsal_spec,
     secrets_of,
 )
+from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import keep, listed, report_files
 from ansible_collections.recyclic.rollback.plugins.module_utils._restored import require_backup, wish_for
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import beside
 
@@ -206,13 +179,11 @@ def play(module, redact):
             write_json(os.path.join(opened["run_dir"], "rehearsal.json"), record)
     report = report_of(meta, newest, record, previous, failure, language)
     place = f"{params['report_dir']}/{report['run_id']}/report.md" if params["report_dir"] else ""
-    files = {"report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
-             "report.md": markdown(report, language)}
-    for name, content in files.items():
-        write_file(os.path.join(opened["run_dir"], name), content)
+    files = report_files(report, language)
+    keep(opened["run_dir"], files)
     return {"changed": False, "outcome": report["outcome"], "good": report["outcome"] == PASSED, "report": report,
             "summary": summary(report, language, place),
-            "files": [{"name": name, "content": content} for name, content in files.items()]}
+            "files": listed(files)}
 
 
 def drill_on(newest, ground, params, redact, run_id, record):
@@ -245,10 +216,9 @@ def main():
     run(play, {
         "migration": {"type": "str", "required": True},
         "to_revision": {"type": "str", "default": ""},
-        "remove": {"type": "list", "elements": "dict", "default": [], "options": removal_spec()},
-        "references": {"type": "dict", "default": {}},
         "operator": {"type": "str", "default": ""},
         "report_dir": {"type": "str", "default": ""},
+        **by_hand_spec(),
         **rehearsal_spec(),
         **scratch_spec(),
     }, alembic=True, secrets=secrets_of, supports_check_mode=True)

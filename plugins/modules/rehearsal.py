@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - recyclic.rollback.checks
   - recyclic.rollback.rehearsal
   - recyclic.rollback.rehearsal.scratch
+  - recyclic.rollback.rehearsal.by_hand
   - recyclic.rollback.common.attributes
 attributes:
   check_mode:
@@ -62,32 +63,6 @@ options:
     type: str
     choices: [alembic, manual, restore]
     default: alembic
-  remove:
-    description:
-      - With O(route=manual), see M(recyclic.rollback.manual_rollback).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      table:
-        description:
-          - The table.
-        type: str
-        required: true
-      filter:
-        description:
-          - An SQL condition that finds the rows; by default all.
-        type: str
-        default: ''
-      rows:
-        description:
-          - How many rows there have to be.
-        type: int
-  references:
-    description:
-      - With O(route=manual), see M(recyclic.rollback.manual_rollback).
-    type: dict
-    default: {}
   record:
     description:
       - The name of the file in O(run_dir) that holds what it showed.
@@ -178,59 +153,40 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._arguments impor
 from ansible_collections.recyclic.rollback.plugins.module_utils._backup import MANIFEST
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import unqualified
 from ansible_collections.recyclic.rollback.plugins.module_utils._copy import Look
-from ansible_collections.recyclic.rollback.plugins.module_utils._database import DatabaseError, Limits
-from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem, Refusal
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import Limits
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
-    Journal,
-    now,
     read_json,
     run_id_of,
-    write_json,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances
 from ansible_collections.recyclic.rollback.plugins.module_utils._manual_look import (
     Manual,
-    removal_spec,
+    by_hand_spec,
     removals_from,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal import (
     new_record,
+    recorded,
     rehearsal_spec,
     rehearse,
     secrets_of,
+    shown,
     tell,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._restored import require_backup, wish_for
 from ansible_collections.recyclic.rollback.plugins.module_utils._ways import Way
-
-# What would make a result as long as the database has tables.
-LONG = ("before", "after", "commands")
 
 
 def play(module, redact):
     params, language = module.params, module.params["language"]
     if module.check_mode:
         return {"changed": False, "passed": None, "lines": []}
-    run_dir = params["run_dir"]
     record = new_record()
-    with Journal(run_dir).step("rehearsal") as step:
-        try:
-            rehearse_planned(params, redact, record)
-        except Problem as problem:
-            record["problem"] = {"key": problem.key, "text": redact(say(language, problem.key, **problem.facts))}
-            raise
-        except DatabaseError as error:
-            record["problem"] = {"key": "database_error", "text": redact(str(error).strip())}
-            raise
-        finally:
-            record["finished_at"] = now()
-            step.commands += record["commands"]
-            if run_dir:
-                write_json(os.path.join(run_dir, os.path.basename(params["record"])), record)
-    shown = {key: held for key, held in record.items() if key not in LONG}
-    return {"changed": False, "passed": True, "rehearsal": shown, "lines": tell(record, language)}
+    with recorded(params["run_dir"], os.path.basename(params["record"]), record, language, redact):
+        rehearse_planned(params, redact, record)
+    return {"changed": False, "passed": True, "rehearsal": shown(record), "lines": tell(record, language)}
 
 
 def rehearse_planned(params, redact, record):
@@ -250,7 +206,6 @@ def rehearse_planned(params, redact, record):
              wish_for(manifest, params, run_id), look, [unqualified(table) for table in params["concerned"]],
              acceptances(params["accept"]), Limits(params["lock_timeout"], params["statement_timeout"]),
              params["timeout"], params["language"], redact, record, [path], way_of(params, plan, ground))
-    record["result"] = "pass"
 
 
 def way_of(params, plan, ground):
@@ -283,9 +238,8 @@ def main():
         "migration": {"type": "str", "required": True},
         "to_revision": {"type": "str", "default": ""},
         "route": {"type": "str", "default": "alembic", "choices": ["alembic", "manual", "restore"]},
-        "remove": {"type": "list", "elements": "dict", "default": [], "options": removal_spec()},
-        "references": {"type": "dict", "default": {}},
         "record": {"type": "str", "default": "rehearsal.json"},
+        **by_hand_spec(),
         **rehearsal_spec(),
         **scratch_spec(),
     }, alembic=True, secrets=secrets_of, supports_check_mode=True)

@@ -71,50 +71,31 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._arguments impor
 from ansible_collections.recyclic.rollback.plugins.module_utils._backup import MANIFEST, newest_good
 from ansible_collections.recyclic.rollback.plugins.module_utils._checks import unqualified
 from ansible_collections.recyclic.rollback.plugins.module_utils._copy import Look
-from ansible_collections.recyclic.rollback.plugins.module_utils._database import DatabaseError, Limits
-from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem, Refusal
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import Limits
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
-    Journal,
     StateDirectory,
-    now,
     run_id_of,
-    write_json,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._losses import acceptances
-from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal import (
     new_record,
+    recorded,
     rehearsal_spec,
     secrets_of,
+    shown,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._remigration import rehearse_again, tell_again
 from ansible_collections.recyclic.rollback.plugins.module_utils._restored import require_backup, wish_for
 
-# What would make a result as long as the database has tables.
-LONG = ("before", "after", "commands")
-
 
 def play(module, redact):
     params, language = module.params, module.params["language"]
-    run_dir, record = params["run_dir"], new_record()
-    with Journal(run_dir).step("rehearsal") as step:
-        try:
-            rehearse(params, redact, record)
-            record["result"] = "pass"
-        except Problem as problem:
-            record["problem"] = {"key": problem.key, "text": redact(say(language, problem.key, **problem.facts))}
-            raise
-        except DatabaseError as error:
-            record["problem"] = {"key": "database_error", "text": redact(str(error).strip())}
-            raise
-        finally:
-            record["finished_at"] = now()
-            step.commands += record["commands"]
-            if run_dir:
-                write_json(os.path.join(run_dir, "rehearsal.json"), record)
-    shown = {key: held for key, held in record.items() if key not in LONG}
-    return {"changed": False, "rehearsal": shown, "lines": tell_again(record, language)}
+    record = new_record()
+    with recorded(params["run_dir"], "rehearsal.json", record, language, redact):
+        rehearse(params, redact, record)
+    return {"changed": False, "rehearsal": shown(record), "lines": tell_again(record, language)}
 
 
 def rehearse(params, redact, record):

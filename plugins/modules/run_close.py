@@ -9,8 +9,8 @@ module: run_close
 short_description: End a run with its report
 version_added: 0.1.0
 description:
-  - Judges how a run ended, writes C(report.json) and C(report.md) from the evidence in its directory, and gives the
-    database's lock back.
+  - Judges how a run ended, writes C(report.json), C(report.md) and C(report.html) from the evidence in its directory,
+    and gives the database's lock back.
   - A failure is called V(failed_unchanged) only when every table and the recorded revisions have been measured again
     and are as before, or no step that acts was ever begun. M(recyclic.rollback.run_judge) does that before services are
     started again; its verdict stands unless the recorded revisions have moved since.
@@ -106,11 +106,13 @@ import os
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import DatabaseError
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import FAILED_NEEDS_HUMAN, Problem
-from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json, write_file
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
-from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD, MOVED, build, markdown, summary
+from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD, MOVED, build
+from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import keep, listed, report_files
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META
+from ansible_collections.recyclic.rollback.plugins.module_utils._summary import summary
 from ansible_collections.recyclic.rollback.plugins.module_utils._verdict import (
     Verdict,
     heads_now,
@@ -137,19 +139,17 @@ def close(module, redact):
     report = build(run_dir or "", outcome, told, language)
     report["database"] = params["login_db"]
     place = f"{params['report_dir']}/{report['run_id']}/report.md" if params["report_dir"] else ""
-    files = {"report.json": json.dumps(report, indent=2, ensure_ascii=False) + "\n",
-             "report.md": markdown(report, language)}
+    files = report_files(report, language)
     planned = read_json(os.path.join(run_dir, "plan.json")) if run_dir and report["playbook"] == "plan" else None
     if run_dir:
-        for name, content in files.items():
-            write_file(os.path.join(run_dir, name), content)
+        keep(run_dir, files)
         lock = (read_json(os.path.join(run_dir, META)) or {}).get("lock", "")
         StateDirectory(params["state_dir"]).release(lock, report["run_id"], params["run_token"])
     if planned:
         files["plan.json"] = json.dumps(planned, indent=2, ensure_ascii=False) + "\n"
     return {"changed": False, "report": report, "outcome": outcome, "good": outcome in GOOD,
             "summary": summary(report, language, place),
-            "files": [{"name": name, "content": content} for name, content in files.items()]}
+            "files": listed(files)}
 
 
 def final_verdict(params, redact, claimed):

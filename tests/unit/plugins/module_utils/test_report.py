@@ -13,14 +13,9 @@ import pytest
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem, Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import Journal, write_json
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import LANGUAGES, MESSAGES
-from ansible_collections.recyclic.rollback.plugins.module_utils._report import (
-    GOOD,
-    build,
-    markdown,
-    outage,
-    steps_of,
-    summary,
-)
+from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD, build, outage, steps_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._report_markdown import markdown
+from ansible_collections.recyclic.rollback.plugins.module_utils._summary import summary
 from ansible_collections.recyclic.rollback.plugins.module_utils._verdict import judge
 
 RUN = "20260301T031500Z-a1b2c3"
