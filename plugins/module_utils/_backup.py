@@ -31,6 +31,7 @@ from ._database import (
 )
 from ._errors import Problem, Refusal
 from ._evidence import fsync_directory, new_run_id, now, process_mark, read_json, write_file, write_json
+from ._progress import part
 from ._restore_text import restore_text
 from ._runner import Program, Runtime
 
@@ -247,7 +248,8 @@ def _fill(session: t.Any, target: Target, runtime: Runtime, aside: str, wanted: 
                 counting = counting or pool.submit(survey, session, wanted.fingerprint_max_bytes)
                 return low_disk()
 
-            done = runtime.run(program, watch)
+            with part(f"dump_{scope}", *_foreseen(os.path.dirname(aside), target, wanted, scope, session)):
+                done = runtime.run(program, watch)
             if done.ended_by == "disk_reserve":
                 raise Problem("backup_disk_reserve", file=file, reserve=reserve)
             if done.ended_by:
@@ -257,16 +259,29 @@ def _fill(session: t.Any, target: Target, runtime: Runtime, aside: str, wanted: 
                               error=done.stderr.strip()[-800:] or f"pg_dump: status {done.rc}")
             os.rename(path, os.path.join(aside, file))
             files.append({"name": file, "scope": scope, "tables": [".".join(table) for table in only]})
-        counted = counting.result() if counting else survey(session, wanted.fingerprint_max_bytes)
+        with part("count"):
+            counted = counting.result() if counting else survey(session, wanted.fingerprint_max_bytes)
     session.rollback()
     for entry in files:
         expected = tables if entry["scope"] == "tables" else [measured["place"] for measured in counted.values()]
-        _verify(runtime, os.path.join(aside, entry["name"]), wanted.format, expected)
+        with part("check"):
+            _verify(runtime, os.path.join(aside, entry["name"]), wanted.format, expected)
         entry.update(_seal(os.path.join(aside, entry["name"])))
     return {"database": target.database, "started_at": began, "finished_at": now(), "format": wanted.format,
             "heads": heads, **runtime.whereabouts(), "server": described, "files": files,
             "tables": counted, "commands": commands,
             "verified": True, "restored_and_compared": False}
+
+
+def _foreseen(backups: str, target: Target, wanted: Wanted, scope: str, session: t.Any) -> tuple[float | None, bool]:
+    """Return about how many bytes a dump will have: as many as that of the newest good backup of its kind."""
+    # A manifest nobody can read is no reason to go without a backup.
+    with suppress(AttributeError, KeyError, TypeError, OSError):
+        last = newest_good(backups, target.database) or {"files": []}
+        known = [entry["bytes"] for entry in last["files"] if entry["scope"] == scope]
+        if known and last["format"] == wanted.format:
+            return known[0], True
+    return (expected_bytes(session, wanted), True) if scope == "database" else (None, False)
 
 
 @contextmanager

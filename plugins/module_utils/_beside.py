@@ -24,6 +24,7 @@ from ._fit import How, Room, other_heads, require_loadable
 from ._ground import Ground
 from ._messages import say
 from ._ours import oid_of
+from ._progress import part
 from ._redact import Redactor, last_words
 from ._restored import SHOWN_DIFFERENCES, mark_compared
 from ._runner import Program
@@ -199,13 +200,14 @@ def _feed(ground: Ground, source: Source, new: Target, work: str, timeout_s: flo
             path = held.enter_context(_as_script(ground, source, made, options, timeout_s, redact, how))
             program = Program(argv, stdin_file=path)
         program.environment, program.timeout_s = environment, timeout_s
-        done = runtime.run(program, watch)
+        with part("load"):
+            done = runtime.run(program, watch)
     if done.ended_by == "disk_reserve":
         raise Refusal("beside_disk_reserve", path=source.path, reserve=room.reserve, directory=room.directory)
     if done.rc or done.ended_by:
         key = "beside_not_self_contained" if source.tables is not None else "beside_not_loaded"
         raise Refusal(key, path=source.path, error=last_words(done, redact))
-    with new.open(work) as session:
+    with part("analyze"), new.open(work) as session:
         rows(session, "ANALYZE")
     return typed(source, runtime.shown(Program(argv)))
 

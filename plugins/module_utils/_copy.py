@@ -21,6 +21,7 @@ from ._database import DatabaseError, Limits, end_backends, recorded_heads, rows
 from ._errors import Problem, Refusal
 from ._evidence import now
 from ._measured import Picture
+from ._progress import part
 from ._runner import APPLICATION, Program
 from ._scratch import Scratch
 from ._trial import expected
@@ -29,9 +30,13 @@ from ._watch import SCHEMA, Step, install, read_steps
 
 @dataclass
 class Clock:
-    """Times the steps of a rehearsal: ``{name, started_at, seconds, result}``, the result ``ok`` or ``failed``."""
+    """Times the steps of a rehearsal: ``{name, started_at, seconds, result}``, the result ``ok`` or ``failed``.
+
+    ``of`` is how many there will be, where that is known.
+    """
 
     steps: list[dict[str, t.Any]]
+    of: int | None = None
 
     @contextmanager
     def step(self, name: str) -> t.Iterator[dict[str, t.Any]]:
@@ -40,7 +45,8 @@ class Clock:
         self.steps.append(entry)
         began = time.monotonic()
         try:
-            yield entry
+            with part(name, number=len(self.steps), of=self.of):
+                yield entry
             entry["result"] = "ok"
         finally:
             entry["seconds"] = round(time.monotonic() - began, 3)

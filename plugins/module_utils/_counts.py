@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from . import _progress
 from ._database import rows, value
 from ._errors import Refusal
 
@@ -145,17 +146,20 @@ def survey(connection: t.Any, fingerprint_max_bytes: int, fingerprint: bool = Tr
     """
     found: dict[str, dict[str, t.Any]] = {}
     structure = structures(connection)
-    for schema, table, size in all_tables(connection):
-        if size > fingerprint_max_bytes * _COUNT_FACTOR:
-            ident = sql.Identifier(schema, table).as_string(connection)
-            estimate = value(connection, "SELECT greatest(reltuples, 0)::bigint FROM pg_class"
-                                         " WHERE oid = to_regclass(%s)", (ident,))
-            measured = {"rows": estimate, "exact": False, "fingerprint": None}
-        else:
-            wanted = fingerprint and size <= fingerprint_max_bytes
-            measured = measure(connection, (schema, table), fingerprint=wanted)
-        found[f"{schema}.{table}"] = {"place": [schema, table], **measured,
-                                      "structure": structure.get((schema, table)), "bytes": size}
+    everything = all_tables(connection)
+    with _progress.part("count"):
+        for number, (schema, table, size) in enumerate(everything):
+            _progress.done(number, len(everything), _progress.TABLES)
+            if size > fingerprint_max_bytes * _COUNT_FACTOR:
+                ident = sql.Identifier(schema, table).as_string(connection)
+                estimate = value(connection, "SELECT greatest(reltuples, 0)::bigint FROM pg_class"
+                                             " WHERE oid = to_regclass(%s)", (ident,))
+                measured = {"rows": estimate, "exact": False, "fingerprint": None}
+            else:
+                wanted = fingerprint and size <= fingerprint_max_bytes
+                measured = measure(connection, (schema, table), fingerprint=wanted)
+            found[f"{schema}.{table}"] = {"place": [schema, table], **measured,
+                                          "structure": structure.get((schema, table)), "bytes": size}
     return found
 
 

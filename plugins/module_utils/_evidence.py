@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from ._errors import Interrupted, Problem, Refusal
+from ._progress import telling
 
 JOURNAL = "journal.jsonl"
 
@@ -157,7 +158,8 @@ class Journal:
         step, began = Step(), time.monotonic()
         self.write("begun", step=name, acts=acts, pid=os.getpid(), mark=process_mark(os.getpid()))
         try:
-            yield step
+            with telling(self.path and os.path.dirname(self.path), name):
+                yield step
         except BaseException as error:
             step.result = "refused" if isinstance(error, Refusal) else "interrupted" if isinstance(
                 error, Interrupted) else "failed"

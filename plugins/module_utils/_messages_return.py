@@ -46,11 +46,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "return_already": (
         "Nothing to do: run {run_id} has put it back. To return to what it replaced: -e undo_database={kept}",
         "Rien à faire : le run {run_id} l'a remise en place. Pour revenir à ce qu'il a remplacé : -e undo_database={kept}"),
-    "return_prompt": (
-        "{name} takes the place of the database; what is there now is backed up and kept. Type the database's name "
-        "({database}) to go on",
-        "{name} prend la place de la base ; ce qui s'y trouve est sauvegardé et gardé. Tapez le nom de la base "
-        "({database}) pour continuer"),
     "return_unproved": (
         "{name} was never proved to hold what it should, or somebody renamed it. Name another: -e restore_backup=latest",
         "Rien ne prouve que {name} contient ce qu'elle doit, ou quelqu'un l'a renommée. Nommez-en une autre : "
@@ -90,10 +85,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Database {database} records {from_heads}; afterwards {to_heads}. Revisions applied: {number}.",
         "La base {database} est à la révision {from_heads} ; ensuite {to_heads}. Révisions appliquées : {number}."),
     "again_step": ("applies {revision}: {message}", "applique {revision} : {message}"),
-    "again_prompt": (
-        "The migration {revision} is applied again; a backup is taken first. Type the database's name ({database}) to go on",
-        "La migration {revision} est appliquée de nouveau ; une sauvegarde est prise d'abord. Tapez le nom de la base "
-        "({database}) pour continuer"),
     "again_no_backup": (
         "There is no good backup of {database} to try the migration on. Take one: ansible-playbook backup.yml",
         "Il n'y a aucune bonne sauvegarde de {database} pour essayer la migration. Prenez-en une : ansible-playbook "

@@ -145,7 +145,8 @@ def rehearse(ground: Ground, theirs: Environment, manifest: dict[str, t.Any], pl
 
     ``copies`` are other files that hold the manifest. Raises Refusal where the plan must not be carried out.
     """
-    clock, copy, way = Clock(record["steps"]), None, way or Way()
+    copy, way = None, way or Way()
+    clock = Clock(record["steps"], of=7 if way.route == RESTORE else 6)
     path = {step["revision"]: step["message"] for step in plan["path"]}
     record["route"] = way.route
     try:

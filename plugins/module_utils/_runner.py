@@ -23,6 +23,7 @@ import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from . import _progress
 from ._errors import Interrupted, Refusal
 
 TICK_S = 0.2
@@ -165,7 +166,8 @@ class HostRuntime:
                 raise
             try:
                 signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-                ended_by = _wait(process, program, began, watch)
+                ended_by = _wait(process, program, began, watch, lambda: _progress.moved(
+                    feed if program.stdin_file else None, sink if program.stdout else None))
             finally:
                 end_group(process)
             return Finished(process.returncode, _tail(out, program.kept_bytes), _tail(err, KEPT_BYTES),
@@ -173,12 +175,13 @@ class HostRuntime:
 
 
 def _wait(process: subprocess.Popen[bytes], program: Program, began: float,
-          watch: t.Callable[[], str | None] | None) -> str:
+          watch: t.Callable[[], str | None] | None, tell: t.Callable[[], None]) -> str:
     while True:
         try:
             process.wait(TICK_S)
             return ""
         except subprocess.TimeoutExpired:
+            tell()
             reason = watch() if watch else None
             if reason is None and program.timeout_s is not None and time.monotonic() - began > program.timeout_s:
                 reason = "timeout"

@@ -43,6 +43,7 @@ from ._ours import (
     sessions_on,
     work_name,
 )
+from ._progress import part
 
 with suppress(ImportError):  # _database says so to the operator.
     from psycopg2 import sql
@@ -182,7 +183,8 @@ def copy(target: Target, live: str, run_id: str | None, timeout_s: float, may_ac
 
         undo.callback(_undo_copy, base, made, live, run_id, name)
         try:
-            statements = free.do(create, autocommit=True)
+            with part("copy", value(ender, "SELECT pg_database_size(%s)", (live,))):
+                statements = free.do(create, autocommit=True)
             mark(ender, made, SAFETY, live, run_id, heads)
             notes = dress_as(ender, live, made)
         except DatabaseError as error:

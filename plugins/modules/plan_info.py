@@ -88,6 +88,11 @@ options:
         on the managed node.
     type: dict
     default: {}
+  standing_backup:
+    description:
+      - The path of a backup that stands for one taken now, for what the operator is warned of.
+    type: str
+    default: ''
   fingerprint_max_bytes:
     description:
       - See M(recyclic.rollback.table_count); used when a run that was cut off while it acted is taken up.
@@ -136,8 +141,13 @@ missing:
   type: list
   elements: str
   returned: success
+warned:
+  description: Before it is asked, what the operator is warned of, with the figures of this very run.
+  type: list
+  elements: str
+  returned: success
 prompt:
-  description: The question an operator answers before anything changes.
+  description: The warnings, and the question an operator answers before anything changes.
   type: str
   returned: success
 unconfirmed:
@@ -301,6 +311,11 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._planning import
 from ansible_collections.recyclic.rollback.plugins.module_utils._redact import environment_secrets
 from ansible_collections.recyclic.rollback.plugins.module_utils._scratch import wish_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._stakes import Stakes
+from ansible_collections.recyclic.rollback.plugins.module_utils._warnings import (
+    before_rollback,
+    look_around,
+    question,
+)
 
 
 def lenient(check, concerned):
@@ -356,7 +371,10 @@ def plan(module, redact):
             write_json(os.path.join(params["run_dir"], "plan.json"), planned)
         if chosen.position == ROLLED_BACK and not found.refusal:
             found.refusal = contradiction(params, target, sight)
-    return result(planned, found, False, language)
+        warned = [] if chosen.position == ROLLED_BACK else before_rollback(planned, look_around(
+            connection, target.database, params["state_dir"], params["application"], params["standing_backup"]),
+            language)
+    return result(planned, found, False, language, warned=warned)
 
 
 def truth(ground, environment, sight, connection, like, request, redact, recorded):
@@ -419,7 +437,7 @@ def sharpen(planned, found):
             step["downgrade"] = "implemented"
 
 
-def result(planned, found, finishing, language, finished_by=None):
+def result(planned, found, finishing, language, finished_by=None, warned=()):
     """The result, with the lines an operator reads and the question that has to be answered."""
     if finishing:
         lines = [say(language, "plan_finishing")]
@@ -431,7 +449,7 @@ def result(planned, found, finishing, language, finished_by=None):
         lines = plan_lines(planned, found.routes, found.line, language)
     return {"changed": False, "plan": planned, "finishing": finishing, "finished_by": finished_by, "lines": lines,
             "refusal": "" if finishing else found.refusal, "missing": [loss.id for loss in found.missing],
-            "prompt": say(language, "confirm_prompt", database=planned["database"]),
+            "warned": list(warned), "prompt": question(warned, planned["database"], language),
             "unconfirmed": say(language, "unconfirmed", database=planned["database"])}
 
 
@@ -484,6 +502,7 @@ def main():
         "references": {"type": "dict", "default": {}},
         "application": {"type": "list", "elements": "str", "default": []},
         "resume_environment": {"type": "dict", "default": {}},
+        "standing_backup": {"type": "str", "default": ""},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
         "trial": {"type": "bool", "default": True},
         **scratch_spec(),

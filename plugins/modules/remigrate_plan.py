@@ -41,6 +41,10 @@ options:
       - As in M(recyclic.rollback.plan_info).
     type: dict
     default: {}
+  state_dir:
+    description:
+      - The state directory, for what the operator is warned of.
+    type: path
   fingerprint_max_bytes:
     description:
       - See M(recyclic.rollback.table_count); used when a run that was cut off while it acted is taken up.
@@ -75,8 +79,13 @@ refusal:
   description: Always empty; what stands in the way is refused at once.
   type: str
   returned: success
+warned:
+  description: Before it is asked, what the operator is warned of, with the figures of this very run.
+  type: list
+  elements: str
+  returned: success
 prompt:
-  description: The question an operator answers before anything changes.
+  description: The warnings, and the question an operator answers before anything changes.
   type: str
   returned: success
 unconfirmed:
@@ -115,6 +124,11 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._images import e
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._migrate import predict
 from ansible_collections.recyclic.rollback.plugins.module_utils._redact import environment_secrets
+from ansible_collections.recyclic.rollback.plugins.module_utils._warnings import (
+    before_remigration,
+    look_around,
+    question,
+)
 
 DONE = "rolled_back"
 TO_DO = "applied"
@@ -153,7 +167,9 @@ def plan(module, redact):
                    "missing": [], "images": seen.images, "notes": seen.lines, "warnings": seen.warnings}
         if params["run_dir"]:
             write_json(os.path.join(params["run_dir"], "plan.json"), planned)
-    return answer(params, planned, lines_of(planned, language), False)
+        warned = before_remigration(planned, look_around(
+            connection, target.database, params["state_dir"], params["application"]), language) if move.path else []
+    return answer(params, planned, lines_of(planned, language), False, warned)
 
 
 def begun(params):
@@ -185,11 +201,11 @@ def lines_of(planned, language):
               for step in planned["path"]), *planned["notes"], *planned["warnings"]]
 
 
-def answer(params, planned, lines, finishing):
+def answer(params, planned, lines, finishing, warned=()):
     language = params["language"]
     return {"changed": False, "plan": planned, "finishing": finishing, "finished_by": None, "lines": lines,
             "refusal": "", "missing": [],
-            "prompt": say(language, "again_prompt", revision=planned["migration"], database=planned["database"]),
+            "warned": list(warned), "prompt": question(warned, planned["database"], language),
             "unconfirmed": say(language, "unconfirmed", database=planned["database"])}
 
 
@@ -199,6 +215,7 @@ def main():
         "accept": {"type": "list", "elements": "str", "default": []},
         "application": {"type": "list", "elements": "str", "default": []},
         "resume_environment": {"type": "dict", "default": {}},
+        "state_dir": {"type": "path"},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
     }, alembic=True, supports_check_mode=True)
 

@@ -81,6 +81,12 @@ options:
       - The state directory, where backups and runs are.
     type: path
     required: true
+  application:
+    description:
+      - The services that are stopped meanwhile, for what the operator is warned of.
+    type: list
+    elements: str
+    default: []
   fingerprint_max_bytes:
     description:
       - Tables of a database up to this size are fingerprinted.
@@ -124,8 +130,13 @@ missing:
   type: list
   elements: str
   returned: success
+warned:
+  description: Before it is asked, what the operator is warned of, with the figures of this very run.
+  type: list
+  elements: str
+  returned: success
 prompt:
-  description: The question an operator answers before anything changes.
+  description: The warnings, and the question an operator answers before anything changes.
   type: str
   returned: success
 unconfirmed:
@@ -205,6 +216,11 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._restore_plan im
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._routes import acceptance
 from ansible_collections.recyclic.rollback.plugins.module_utils._swap import require_swappable
+from ansible_collections.recyclic.rollback.plugins.module_utils._warnings import (
+    before_return,
+    look_around,
+    question,
+)
 
 DONE = "rolled_back"
 TO_DO = "applied"
@@ -262,10 +278,12 @@ def plan(module, redact):
             # What it was loaded for stays: a run that is taken up again need not load it twice.
             write_json(memo, {**(read_json(memo) or {}), **held})
         keep(params, planned)
+        warned = before_return(planned, found.counts, origin.tables is not None or bool(params["tables"]), look_around(
+            connection, live, params["state_dir"], params["application"]), language)
     if missing and params["recount"] and origin.kind != "database" and not module.check_mode:
         drop_beside(ground, run_id, params["recount"])
     return answer(params, planned, lines_of(params, planned, origin, found, missing, history), found.losses, None,
-                  missing)
+                  missing, warned)
 
 
 def nothing_to_do(params, ground, state, run_id, history, recorded):
@@ -345,13 +363,12 @@ def lines_of(params, planned, origin, found, missing, history):
     return lines
 
 
-def answer(params, planned, lines, losses, kept, missing=()):
+def answer(params, planned, lines, losses, kept, missing=(), warned=()):
     language = params["language"]
-    source = planned.get("source") or {}
     return {"changed": False, "plan": planned, "finishing": kept is not None, "finished_by": None, "kept": kept,
             "lines": lines, "missing": [loss.id for loss in missing],
             "refusal": acceptance(missing, ready_line(losses), language) if missing else "",
-            "prompt": say(language, "return_prompt", name=source.get("name", ""), database=planned["database"]),
+            "warned": list(warned), "prompt": question(warned, planned["database"], language),
             "unconfirmed": say(language, "unconfirmed", database=planned["database"])}
 
 
@@ -367,6 +384,7 @@ def main():
         "migration_rows": {"type": "dict", "default": {}},
         "accept": {"type": "list", "elements": "str", "default": []},
         "state_dir": {"type": "path", "required": True},
+        "application": {"type": "list", "elements": "str", "default": []},
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
         **version_spec(),
     }, alembic=True, supports_check_mode=True)
