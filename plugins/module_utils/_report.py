@@ -14,6 +14,8 @@ from ._errors import FAILED_NEEDS_HUMAN, FAILED_UNCHANGED
 from ._evidence import Journal, new_run_id, now, read_json, seconds_between
 from ._ladder import tried
 from ._messages import say
+from ._phases import outage_of, phases_of, steps_of
+from ._report_facts import changed_tables, contact_notes, placeholders, plan_shown, with_before
 from ._run import META
 from ._verdict import validated
 
@@ -22,36 +24,10 @@ MOVED = ("rolled_back", "restored", "undone", "remigrated")
 GOOD = (*MOVED, "already_rolled_back", "planned", "backed_up", "validated")
 
 
-def steps_of(journal: t.Iterable[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """Pair the journal's lines: ``{name, started_at, duration_s, result, commands}``."""
-    steps: list[dict[str, t.Any]] = []
-    for line in journal:
-        if line["event"] == "begun":
-            steps.append({"name": line["step"], "started_at": line["at"], "duration_s": None, "result": "under way",
-                          "commands": []})
-        elif line["event"] == "ended":
-            nothing: dict[str, t.Any] = {}
-            step = next((step for step in reversed(steps) if step["name"] == line["step"]), nothing)
-            step.update(duration_s=line["duration_s"], result=line["result"], commands=line["commands"])
-    return steps
-
-
 def outage(journal: t.Sequence[dict[str, t.Any]]) -> float:
-    """Return the seconds from the evidence before the first act to the end of the last step that acted or measured.
-
-    A run that was cut off while it acted and taken up later had its outage all the while. Where services were stopped,
-    it is from then until they were back.
-    """
-    stopping = next((line["at"] for line in journal if line["event"] == "begun" and line["step"] == "quiesce"), None)
-    back = [line["at"] for line in journal if line["event"] == "ended" and line["step"] == "resume"]
-    if stopping and back:
-        return seconds_between(stopping, back[-1])
-    acting = next((number for number, line in enumerate(journal) if line.get("acts")), 0)
-    acts = {line["step"] for line in journal if line.get("acts")}
-    begun = [line["at"] for line in journal[:acting] if line["event"] == "begun" and line["step"] == "before"]
-    ended = [line["at"] for line in journal if line["event"] == "ended" and (
-        line["step"] in ("before", "after") or line["step"] in acts)]
-    return seconds_between(begun[-1], ended[-1]) if begun and ended else 0.0
+    """Return the seconds of a journal's outage, see outage_of; 0 where there was none."""
+    span = outage_of(journal)
+    return span["seconds"] if span else 0.0
 
 
 def services_of(record: dict[str, t.Any], journal: t.Iterable[dict[str, t.Any]]) -> dict[str, list[t.Any]]:
@@ -85,12 +61,15 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
     if services["left_stopped"]:
         left.append(say(language, "next_left_stopped", services=", ".join(services["left_stopped"])))
     left += _migrates_again(plan, outcome, language)
+    contacts = given.get("contacts") or {}
+    vacant, notes = placeholders(contacts), contact_notes(contacts, language)
     known_heads = (evidence["after"] or evidence["before"]).get("heads", plan.get("from_heads", []))
     after_heads = given.get("measured_heads") or known_heads
     return {
         # A run refused before it had a directory still leaves a report on the controller.
         "run_id": meta.get("run_id") or new_run_id(),
         "playbook": meta.get("playbook"),
+        "language": language,
         "outcome": outcome,
         "outcome_rests_on": given.get("rests_on", ""),
         "route": routes[-1]["route"] if routes else None,
@@ -112,6 +91,8 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "finished_at": finished,
         "duration_s": seconds_between(meta.get("started_at", finished), finished),
         "outage_s": outage(journal),
+        "outage": outage_of(journal),
+        "phases": phases_of(journal, meta.get("playbook"), meta.get("started_at", "")),
         "resumed_after": [name for line in journal if line["event"] == "resumed" for name in line["cut_off"]],
         "steps": steps_of(journal),
         "services": services,
@@ -120,14 +101,19 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
                    "sha256": files[0]["sha256"], "verified": backup["verified"],
                    "restored_and_compared": backup["restored_and_compared"], "restore": restore} if backup else None,
         "rehearsal": _rehearsal(rehearsal, plan),
-        "checks": evidence["after"].get("results", []) + evidence["functional"].get("results", []),
+        "checks": with_before(evidence["after"].get("results", []) + evidence["functional"].get("results", []),
+                              evidence["before"], language),
+        "tables_changed": changed_tables(evidence["before"], evidence["after"]),
+        "plan": plan_shown(plan),
         "losses": _losses(plan, rehearsal, route) if outcome in (
             "rolled_back", "restored", "undone", "planned", FAILED_NEEDS_HUMAN) else [],
         "next_steps": [*left, *(given.get("next_steps") or [
             say(language, "next_not_functional") if outcome == FAILED_NEEDS_HUMAN
             and validated(run_dir, given.get("measured_heads")) else _next_step(
-                outcome, restore, language, given.get("playbook") or "rollback")])],
-        "contacts": given.get("contacts", {}),
+                outcome, restore, language, given.get("playbook") or "rollback")]), *(notes if vacant else [])],
+        "contacts": contacts,
+        "placeholders": vacant,
+        "notes": [] if vacant else notes,
         "notifications": [],
     }
 

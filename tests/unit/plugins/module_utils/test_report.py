@@ -205,7 +205,7 @@ def test_the_report_for_people_has_its_sections_in_each_language(run: Path, lang
         assert f"**{MESSAGES[key][index]}**" in text
     assert f"**{MESSAGES['label_impact'][index]}**{MESSAGES['colon'][index]} {MESSAGES['not_given'][index]}" in text
     assert MESSAGES["col_step"][index] in text and MESSAGES["col_check"][index] in text
-    assert "pg_dump --format=custom\nalembic downgrade g1h2i3j4k5l6\n" in text
+    assert "\npg_dump --format=custom\n" in text and "\nalembic downgrade g1h2i3j4k5l6\n" in text
     assert "- fix it" in text and "- dba: bob" in text and "/state/backups/b1/RESTORE.txt" in text
 
 
