@@ -58,6 +58,18 @@ options:
       - Where the report's files will be copied to, for the summary.
     type: str
     default: ''
+  metrics_dir:
+    description:
+      - The directory node_exporter's textfile collector reads, see M(recyclic.rollback.metrics_write); empty for none.
+        Where it cannot be written, the report's next steps say so.
+    type: str
+    default: ''
+  watched:
+    description:
+      - The tables whose rows C(metrics.prom) has.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: recyclic.rollback.rehearsal
 """
@@ -136,6 +148,8 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._manual_look imp
     removals_from,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
+from ansible_collections.recyclic.rollback.plugins.module_utils._metrics import FILE as METRICS
+from ansible_collections.recyclic.rollback.plugins.module_utils._metrics_live import metrics_spec, publish, text_of
 from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal import (
     new_record,
     rehearsal_spec,
@@ -178,8 +192,13 @@ def play(module, redact):
             step.commands += record["commands"]
             write_json(os.path.join(opened["run_dir"], "rehearsal.json"), record)
     report = report_of(meta, newest, record, previous, failure, language)
-    place = f"{params['report_dir']}/{report['run_id']}/report.md" if params["report_dir"] else ""
-    files = report_files(report, language)
+    # A drill connects to no live database.
+    figures = text_of(params, redact, report, looking=False)
+    unwritten = publish(params, figures)
+    if unwritten:
+        report["next_steps"].append(say(language, "metrics_not_written", path=params["metrics_dir"], error=unwritten))
+    place = f"{params['report_dir']}/{report['run_id']}/report.html" if params["report_dir"] else ""
+    files = {**report_files(report, language), METRICS: figures}
     keep(opened["run_dir"], files)
     return {"changed": False, "outcome": report["outcome"], "good": report["outcome"] == PASSED, "report": report,
             "summary": summary(report, language, place),
@@ -218,6 +237,7 @@ def main():
         "to_revision": {"type": "str", "default": ""},
         "operator": {"type": "str", "default": ""},
         "report_dir": {"type": "str", "default": ""},
+        **metrics_spec(),
         **by_hand_spec(),
         **rehearsal_spec(),
         **scratch_spec(),

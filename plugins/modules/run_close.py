@@ -9,8 +9,8 @@ module: run_close
 short_description: End a run with its report
 version_added: 0.1.0
 description:
-  - Judges how a run ended, writes C(report.json), C(report.md) and C(report.html) from the evidence in its directory,
-    and gives the database's lock back.
+  - Judges how a run ended, writes C(report.json), C(report.md), C(report.html) and C(metrics.prom) from the evidence in
+    its directory, and gives the database's lock back.
   - A failure is called V(failed_unchanged) only when every table and the recorded revisions have been measured again
     and are as before, or no step that acts was ever begun. M(recyclic.rollback.run_judge) does that before services are
     started again; its verdict stands unless the recorded revisions have moved since.
@@ -56,6 +56,18 @@ options:
       - Where the controller will keep its copy, for the summary to name it.
     type: str
     default: ''
+  metrics_dir:
+    description:
+      - The directory node_exporter's textfile collector reads, see M(recyclic.rollback.metrics_write); empty for none.
+        Where it cannot be written, the report's next steps say so.
+    type: str
+    default: ''
+  watched:
+    description:
+      - The tables whose rows C(metrics.prom) has.
+    type: list
+    elements: str
+    default: []
   fingerprint_max_bytes:
     description:
       - See M(recyclic.rollback.table_count); used when a failure has to be judged.
@@ -109,6 +121,8 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._errors import F
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
+from ansible_collections.recyclic.rollback.plugins.module_utils._metrics import FILE as METRICS
+from ansible_collections.recyclic.rollback.plugins.module_utils._metrics_live import metrics_spec, publish, text_of
 from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD, MOVED, build
 from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import keep, listed, report_files
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META
@@ -138,8 +152,13 @@ def close(module, redact):
             outcome, told["failure"], told["rests_on"] = FAILED_NEEDS_HUMAN, redact(undone), redact(undone)
     report = build(run_dir or "", outcome, told, language)
     report["database"] = params["login_db"]
-    place = f"{params['report_dir']}/{report['run_id']}/report.md" if params["report_dir"] else ""
-    files = report_files(report, language)
+    # A check has nothing to tell whoever watches.
+    figures = "" if module.check_mode else text_of(params, redact, report)
+    unwritten = publish(params, figures) if figures else ""
+    if unwritten:
+        report["next_steps"].append(say(language, "metrics_not_written", path=params["metrics_dir"], error=unwritten))
+    place = f"{params['report_dir']}/{report['run_id']}/report.html" if params["report_dir"] else ""
+    files = {**report_files(report, language), **({METRICS: figures} if figures else {})}
     planned = read_json(os.path.join(run_dir, "plan.json")) if run_dir and report["playbook"] == "plan" else None
     if run_dir:
         keep(run_dir, files)
@@ -190,6 +209,7 @@ def main():
         "failure": {"type": "dict"},
         "told": {"type": "dict", "default": {}},
         "report_dir": {"type": "str", "default": ""},
+        **metrics_spec(),
         "fingerprint_max_bytes": {"type": "int", "default": 1 << 30},
     }, required_one_of=[("outcome", "failure")], mutually_exclusive=[("outcome", "failure")], supports_check_mode=True)
 

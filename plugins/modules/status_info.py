@@ -144,17 +144,12 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._database import
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._docker import RUN_LABEL
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import FAILED_NEEDS_HUMAN, Problem
-from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, owner_alive, read_json
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, owner_alive
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import inspect_run, last_report
-from ansible_collections.recyclic.rollback.plugins.module_utils._services import (
-    EVIDENCE,
-    left_as_stopped,
-    order_path,
-    seen_project,
-    stop_order,
-)
+from ansible_collections.recyclic.rollback.plugins.module_utils._services import seen_project
+from ansible_collections.recyclic.rollback.plugins.module_utils._stopped import stopped_by_us
 
 
 def status(module, redact):
@@ -213,19 +208,6 @@ def look_at_project(params, redact, state):
                            "run_id": each.labels.get(RUN_LABEL)}
                           for each in project.migrations_at_work(among)]
     return {**seen, "engine": "up", "stopped": stopped_by_us(state, project, among)}
-
-
-def stopped_by_us(state, project, among):
-    """What an emergency stop, or the last run that stopped any of the project, stopped and nobody started since."""
-    order = stop_order(order_path(state.path, project))
-    found = [{"run_id": None, "services": left_as_stopped(order, among),
-              **{key: order.get(key) or "-" for key in ("by", "at", "why")}}] if order else []
-    for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
-        record = None if name == "latest" else read_json(os.path.join(state.runs, name, EVIDENCE))
-        if record and record["project"] == project.name:
-            left = left_as_stopped(record, among)
-            return [*found, {"run_id": name, "services": left}] if left else found
-    return found
 
 
 def describe(found, language):
