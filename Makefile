@@ -62,6 +62,14 @@ SETTINGS = $(call extra,ROLLBACK_TO,rollback_to_revision) \
 	$(if $(call setting,ACCEPT),-e '{"rollback_accept": ["$(subst $(comma),"$(comma)",$(call setting,ACCEPT))"]}') \
 	-e rollback_confirm=recyclic
 
+ifeq ($(call setting,LANGUAGE),fr)
+NO_DEMO := Il n'y a pas encore de démo : make demo
+ended = Ce run s'est terminé avant d'écrire $(if $(filter plan,$(1)),son plan,son rapport).
+else
+NO_DEMO := There is no demo yet: make demo
+ended = This run ended before it wrote its $(1).
+endif
+
 PLAYBOOK := ansible-playbook -i inventories/demo
 
 # The state builder is told the rollback's settings too, so that demo-again can repeat them.
@@ -77,7 +85,7 @@ $(PLAYBOOK) playbooks/$(2) -e @.demo/demo.yml $(SETTINGS); status=$$?; \
 if [ -n "$$(find -L reports/latest -maxdepth 1 -name $(1).json -newer .demo/started 2>/dev/null)" ]; then \
 	echo "$(1): $$(cd -P reports/latest && pwd)/$(1).json"; \
 else \
-	echo 'This run ended before it wrote its $(1).' >&2; [ $$status -ne 0 ] || status=1; \
+	echo "$(call ended,$(1))" >&2; [ $$status -ne 0 ] || status=1; \
 fi; \
 exit $$status
 endef
@@ -89,7 +97,7 @@ demo: $(VENV) ## Build the demo's state afresh, then roll its migration back; la
 
 .PHONY: demo-again
 demo-again: $(VENV) ## The same rollback once more, on the database the last demo left
-	@[ -e .demo/demo.yml ] || { echo 'There is no demo yet: make demo' >&2; exit 1; }
+	@[ -e .demo/demo.yml ] || { echo "$(NO_DEMO)" >&2; exit 1; }
 	@$(call run,report,rollback.yml)
 
 .PHONY: demo-plan
@@ -114,7 +122,7 @@ demo-clean: ## Stop the demo's server and stack; remove .demo and reports
 STAGE = @.venv/bin/python tests/components.py
 
 .PHONY: test
-test: lint sanity engine test-molecule test-pytest test-oldest ## Everything: linters, ansible-test, Molecule, pytest
+test: lint sanity engine exporters test-molecule test-pytest test-oldest ## Everything: linters, ansible-test, Molecule, pytest
 
 # In CI an engine has to be there; on a laptop without one, what needs it is skipped, and says so.
 .PHONY: engine
@@ -122,6 +130,18 @@ engine: $(VENV) ## A Docker engine with Compose and the demo's images: installed
 	@.venv/bin/python demo/compose/engine.py ensure && .venv/bin/python demo/compose/engine.py build || \
 		{ [ -z "$$CI" ] && echo '==> SKIPPED without a Docker engine: Molecule compose, tests/compose, the variants of \
 	tests/integration in Compose' >&2; }
+
+# The same for what watches: nothing of it is installed or started, see there.
+.PHONY: exporters
+exporters: $(VENV) ## Prometheus, its exporters and Alertmanager for the tests, unpacked below .cache
+	@.venv/bin/python tests/exporters.py ensure || \
+		{ [ -z "$$CI" ] && echo '==> SKIPPED without Prometheus and its exporters: tests/integration/test_monitoring.py' >&2; }
+
+# The same holds for the browser in which reports are looked at.
+.PHONY: browser
+browser: $(VENV) ## A Chromium: installed where root can, otherwise only looked for
+	@.venv/bin/python tests/browser.py ensure || \
+		{ [ -z "$$CI" ] && echo '==> SKIPPED without a Chromium: the reports, looked at in a browser' >&2; }
 
 .PHONY: test-unit
 test-unit: $(VENV) ## Unit tests only
