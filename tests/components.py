@@ -13,6 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+import exporters
+
 PACKAGES = {"ansible-core": "ansible-core", "Alembic": "alembic", "psycopg2": "psycopg2-binary"}
 
 
@@ -67,6 +69,10 @@ def components() -> dict[str, str]:
         "Python": platform.python_version(),
         **{label: package(name) for label, name in PACKAGES.items()},
         "PostgreSQL (embedded)": embedded_postgresql(),
+        "Prometheus": exporters.version("prometheus"),
+        "node_exporter": exporters.version("prometheus-node-exporter"),
+        "postgres_exporter": exporters.version("prometheus-postgres-exporter"),
+        "Alertmanager": exporters.version("prometheus-alertmanager"),
         "Docker engine": engine,
         **({"Compose": compose(), **in_images()} if engine != "none" else {}),
     }

@@ -12,6 +12,7 @@ import typing as t
 
 from ._evidence import StateDirectory, now, read_json, seconds_between
 from ._messages import say
+from ._notified import told
 
 PASSED, FAILED = "drill_passed", "drill_failed"
 # What a drill calls its steps, and the steps of a rehearsal each is made of.
@@ -90,6 +91,7 @@ def summary(report: t.Mapping[str, t.Any], language: str, place: str = "") -> li
     last = report["last_passed"]
     lines.append(say(language, "drill_last_passed", run_id=last["run_id"], hours=_hours(last)) if last
                  else say(language, "drill_never_passed"))
+    lines += told(report, language)
     if place:
         lines.append(say(language, "sum_report", path=place))
     return lines + [say(language, "sum_next", next=step) for step in report["next_steps"]]

@@ -295,11 +295,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "plan_nothing": ("Nothing to undo: {migration} is not applied.", "Rien à annuler : {migration} n'est pas appliquée."),
     "plan_finishing": ("The goal was reached before the run was cut off; what is left is to validate.",
                        "Le but était atteint avant la coupure du run ; il reste à valider."),
-    "confirm_prompt": (
-        "This rollback is destructive and cannot be undone without a backup; one is taken first. Type the database's name "
-        "({database}) to go on",
-        "Ce rollback est destructif et irréversible sans sauvegarde ; une sauvegarde est prise d'abord. Tapez le nom de la "
-        "base ({database}) pour continuer"),
     "unconfirmed": (
         "Not confirmed. Give the database's name: -e rollback_confirm={database}",
         "Non confirmé. Donnez le nom de la base : -e rollback_confirm={database}"),
@@ -384,9 +379,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "sum_backup_proved": ("Backup: {path} ({bytes} bytes, restored on a copy and compared)",
                           "Sauvegarde : {path} ({bytes} octets, restaurée sur une copie et comparée)"),
     "sum_rehearsal": ("Rehearsal: {result}; the downgrade took {seconds} s there, the longest lock {lock}",
-                      "Répétition : {result} ; le downgrade y a pris {seconds} s, le verrou le plus long {lock}"),
+                      "Répétition : essai {result} ; le downgrade y a pris {seconds} s, le verrou le plus long {lock}"),
     "sum_unrehearsed": ("Rehearsal: none, as accepted", "Répétition : aucune, comme accepté"),
-    "sum_losses": ("Accepted losses:", "Pertes acceptées :"),
+    "sum_losses": ("Accepted losses: {number}", "Pertes acceptées : {number}"),
     "sum_loss": ("  {id}: {text}", "  {id} : {text}"),
     "head_losses": ("Losses", "Pertes"),
     "col_loss": ("Id | What | Rows", "Identifiant | Quoi | Lignes"),

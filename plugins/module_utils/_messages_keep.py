@@ -101,7 +101,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "keep_noted": (
         "Backup {backup} was removed by retention at {at}.",
         "La sauvegarde {backup} a été enlevée par la rétention le {at}."),
-    "keep_sum": ("Retention: {count} removed, {bytes} bytes freed", "Rétention : {count} enlevés, {bytes} octets libérés"),
+    "keep_sum": ("Retention: {count} removed, {bytes} bytes freed", "Rétention : {count} enlevé(s), {bytes} octets libérés"),
     "keep_sum_would": (
         "Retention would remove {count} and free {bytes} bytes",
         "La rétention enlèverait {count} éléments et libérerait {bytes} octets"),

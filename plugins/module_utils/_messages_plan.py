@@ -141,6 +141,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "plan_undoes": (
         "Revisions undone: {number}; not asked for: {crossed}.",
         "Révisions annulées : {number} ; non demandées : {crossed}."),
+    "plan_downgrade_implemented": ("implemented", "écrit"),
+    "plan_downgrade_empty": ("empty?", "vide ?"),
+    "plan_downgrade_raises": ("raises an error", "lève une erreur"),
+    "plan_downgrade_unknown": ("unknown", "inconnu"),
     "plan_route_head": ("Route    | Verdict          | Loses", "Voie     | Verdict          | Pertes"),
     "plan_route": ("{route} | {verdict} | {loses}", "{route} | {verdict} | {loses}"),
     "plan_verdict_safe": ("safe", "sûre"),

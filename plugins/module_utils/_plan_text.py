@@ -22,7 +22,8 @@ def plan_lines(planned: dict[str, t.Any], routes: t.Sequence[Route], line: str, 
     crossed = [step for step in planned["path"] if not step["in_scope"]]
     lines = [say(language, "plan_where", database=planned["database"], **heads),
              say(language, "plan_undoes", number=len(planned["path"]), crossed=len(crossed))]
-    lines += [say(language, "plan_step", **{key: step[key] for key in ("revision", "message", "downgrade")})
+    lines += [say(language, "plan_step", revision=step["revision"], message=step["message"],
+                  downgrade=say(language, f"plan_downgrade_{step['downgrade'].rstrip('?')}"))
               for step in planned["path"]]
     lines += [say(language, "plan_purpose", table=table, rows=rows)
               for table, rows in planned["purpose"].items() if rows is not None]

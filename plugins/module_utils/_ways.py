@@ -86,7 +86,7 @@ def by_hand(way: Way, copy: Copy) -> Moved:
             connection.commit()
         except DatabaseError as error:
             raise Refusal("rehearsal_manual_failed", error=str(error).strip()) from error
-    copy.commands += done.statements
+    copy.commands += [f"{statement};" for statement in (*done.statements, "COMMIT")]
     return moved
 
 
@@ -104,7 +104,8 @@ def by_restore(way: Way, copy: Copy, clock: Clock, to_heads: t.Sequence[str], la
     with clock.step("swap"):
         with live.open(session_name(copy.run_id, "swap")) as connection:
             mark(connection, name, BESIDE, live.database, copy.run_id, to_heads, True)
-        copy.commands += swap(live, live.database, name, copy.run_id, Limits(), lambda: None).statements
+        swapped = swap(live, live.database, name, copy.run_id, Limits(), lambda: None)
+        copy.commands += [f"{statement};" for statement in swapped.statements]
         require_heads(copy, to_heads)
         require_same(manifest, copy.evidence(), language)
     return Taken(seen.graph)

@@ -296,7 +296,7 @@ def make(hold, target, params, run_id, baseline, may_act):
             drop(hold, copied.name)
     return {**NOTHING, "changed": True, "ended": copied.ended, "not_compared": unread,
             "copy": {"name": copied.name, "seconds": copied.seconds, "bytes": copied.bytes, "proved": True},
-            "not_given": list(copied.notes), "executed_commands": list(copied.statements)}
+            "not_given": list(copied.notes), "executed_commands": [f"{statement};" for statement in copied.statements]}
 
 
 def main():

@@ -198,7 +198,7 @@ def exchange(module, redact):
                 step.facts.update(replacement=replacement, purpose=params["purpose"], heads_before=before)
                 swapped = swap(target, live, replacement, run_id, limits, may_act, before)
                 step.facts.update(kept=swapped.kept, ended=swapped.ended, not_given=list(swapped.notes))
-                step.commands += map(redact, swapped.statements)
+                step.commands += [redact(f"{statement};") for statement in swapped.statements]
                 after = measured(heads_of(live), wanted, live, replacement, swapped.kept)
                 step.facts["heads_after"] = after
     return {**result, "kept": swapped.kept, "seconds": swapped.seconds, "ended": swapped.ended, "heads_after": after,

@@ -36,7 +36,9 @@ def test_the_production_inventory_rolls_back_as_it_stands(up: Any, tmp_path: Pat
         "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False,
         "rollback_compose_directory": str(site.directory), "rollback_compose_project": site.project,
         "rollback_state_dir": str(tmp_path / "state"), "rollback_report_dir": str(tmp_path / "reports"),
-        "rollback_disk_reserve": "1M", "vault_recyclic_api_token": token}
+        "rollback_disk_reserve": "1M", "vault_recyclic_api_token": token,
+        # Nobody is told from here; tests/unit/test_inventories.py looks at the example's channels.
+        "rollback_notify": [], "rollback_metrics_dir": str(tmp_path)}
     (tmp_path / "here.yml").write_text(yaml.safe_dump(
         {"rollback": {"hosts": {"recyclic.example.org": here}}}))
     done = subprocess.run(
@@ -65,3 +67,11 @@ def test_the_production_inventory_rolls_back_as_it_stands(up: Any, tmp_path: Pat
     assert not [secret for secret in secrets if secret in done.stdout]
     assert files_with(secrets, tmp_path / "state", tmp_path / "reports") == []
     assert "Raison" in (run / "report.md").read_text()
+    figures = (tmp_path / "recyclic_rollback_recyclic.prom").read_text()
+    of = 'database="recyclic"'
+    for figure in (f"in_force{{{of}}} 1", f"services_left_stopped{{{of}}} 0",
+                   f'service_memory_bytes{{{of},service="api"}} ',
+                   f'check_response_seconds{{{of},check="api-categories"}} 0.',
+                   f'check_log_errors{{{of},check="database-errors"}} 0',
+                   f'recorded_revision{{{of},revision="g1h2i3j4k5l6"}} 1'):
+        assert f"\nrecyclic_rollback_{figure}" in figures

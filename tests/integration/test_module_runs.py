@@ -430,7 +430,7 @@ def test_a_rollback_is_reported_and_the_lock_given_back(database: Database, stat
     assert report["outage_s"] > 0
     assert "rolled back" in (place / "report.md").read_text()
     assert {entry["name"]: entry["content"] for entry in closed["files"]} == {
-        name: (place / name).read_text() for name in ("report.json", "report.md")}
+        name: (place / name).read_text() for name in ("report.json", "report.md", "report.html", "metrics.prom")}
     assert all((place / name).stat().st_mode & 0o777 == 0o600 for name in ("report.json", "report.md"))
     assert locks(state_dir) == []
     assert status(database, state_dir)["last_outcome"] == {"run_id": run["run_id"], "outcome": "rolled_back",

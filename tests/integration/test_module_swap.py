@@ -179,8 +179,8 @@ def test_a_copy_takes_the_place_of_what_a_failed_route_left(database: Database, 
     kept = beside(database)[swapped["kept"]]
     assert (kept["kind"], kept["heads"], kept["comment"]) == ("kept", ["another"], None)
     assert oid_of(database, swapped["kept"]) == oid
-    assert [line.split()[0] for line in swapped["executed_commands"]] == ["BEGIN", "ALTER", "ALTER", "COMMENT",
-                                                                          "COMMENT", "COMMIT"]
+    assert [line.rstrip(";").split()[0] for line in swapped["executed_commands"]] == [
+        "BEGIN", "ALTER", "ALTER", "COMMENT", "COMMENT", "COMMIT"]
     journal = [json.loads(line) for line in (run_dir(tmp_path) / "journal.jsonl").read_text().splitlines()]
     [ended] = [line for line in journal if line["event"] == "ended" and line["step"] == "database_swap"]
     assert (ended["replacement"], ended["kept"], ended["purpose"]) == (name, swapped["kept"], "recovery")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -88,6 +89,9 @@ def test_a_drill_passes_beside_a_database_it_never_connects_to(make_site: MakeSi
     assert site.database.dump() == before and not leftovers(site)
     run_dir = site.state / "runs" / report["run_id"]
     assert json.loads((run_dir / "report.json").read_text()) == report
+    figures = (site.home / "reports" / "latest-drill" / "metrics.prom").read_text()
+    assert re.search(r"^recyclic_rollback_drill_passed_timestamp_seconds\{.*\} 1\d{9}", figures, re.MULTILINE)
+    assert (run_dir / "metrics.prom").read_text() == figures
     assert not (site.state / "runs" / "latest").exists(), "a drill is no run that the others speak of"
     assert not list((site.state / "locks").glob("*.json"))
     manifest = json.loads((Path(backup["path"]) / "backup.json").read_text())

@@ -66,7 +66,7 @@ def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: Ma
     assert report == site.evidence("report.json")
     assert {entry.name for entry in site.run_dir.iterdir()} == {
         "run.json", "plan.json", "before.json", "backup.json", "rehearsal.json", "rehearsal-manual.json",
-        "journal.jsonl", "after.json", "report.json", "report.md"}
+        "journal.jsonl", "after.json", "report.json", "report.md", "report.html", "metrics.prom"}
     assert "OPS-1" in (site.run_dir / "report.md").read_text()
 
 
