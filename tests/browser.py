@@ -146,8 +146,8 @@ def browser() -> Iterator[Page]:
             address = f"http://127.0.0.1:{port.read_text().splitlines()[0]}/json/list"
             opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             with opener.open(address, timeout=ANSWER_S) as listed:
-                target = [each for each in json.load(listed) if each["type"] == "page"][0]
-            socket = websocket.create_connection(target["webSocketDebuggerUrl"], timeout=ANSWER_S,
+                pages = [each for each in json.load(listed) if each["type"] == "page"]
+            socket = websocket.create_connection(pages[0]["webSocketDebuggerUrl"], timeout=ANSWER_S,
                                                  http_no_proxy=["127.0.0.1"])
             try:
                 yield Page(socket)
