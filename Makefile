@@ -122,7 +122,7 @@ demo-clean: ## Stop the demo's server and stack; remove .demo and reports
 STAGE = @.venv/bin/python tests/components.py
 
 .PHONY: test
-test: lint sanity engine exporters test-molecule test-pytest test-oldest ## Everything: linters, ansible-test, Molecule, pytest
+test: lint sanity engine exporters browser test-molecule test-pytest test-oldest ## Everything: linters, ansible-test, Molecule, pytest
 
 # In CI an engine has to be there; on a laptop without one, what needs it is skipped, and says so.
 .PHONY: engine
