@@ -15,6 +15,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "service_stopped": (
         "Stopped: {service} (was {before}, used {memory} bytes of memory)",
         "Arrêté : {service} (était {before}, occupait {memory} octets de mémoire)"),
+    "service_stopped_unmeasured": ("Stopped: {service} (was {before})", "Arrêté : {service} (était {before})"),
     "service_not_running": (
         "Was not running before: {service} ({status})",
         "Ne tournait pas avant : {service} ({status})"),

@@ -110,7 +110,8 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
         "next_steps": [*left, *(given.get("next_steps") or [
             say(language, "next_not_functional") if outcome == FAILED_NEEDS_HUMAN
             and validated(run_dir, given.get("measured_heads")) else _next_step(
-                outcome, restore, language, given.get("playbook") or "rollback")]), *(notes if vacant else [])],
+                outcome, restore, language, given.get("playbook") or "rollback",
+                plan.get("position") == "rolled_back")]), *(notes if vacant else [])],
         "contacts": contacts,
         "placeholders": vacant,
         "notes": [] if vacant else notes,
@@ -161,7 +162,10 @@ def _migrates_again(plan: dict[str, t.Any], outcome: str, language: str) -> list
                 to_heads=", ".join(plan["to_heads"])) for each in ahead]
 
 
-def _next_step(outcome: str, restore: str, language: str, playbook: str) -> str:
+def _next_step(outcome: str, restore: str, language: str, playbook: str, done: bool) -> str:
+    """Return what to do next; ``done`` where the plan found nothing to do."""
+    if outcome == "planned" and done:
+        return say(language, "next_done")
     key = {"refused": "next_refused", FAILED_UNCHANGED: "next_failed_unchanged",
            FAILED_NEEDS_HUMAN: "next_failed_needs_human", "not_valid": "next_refused",
            "rolled_back": "next_rolled_back", "planned": "next_planned"}.get(outcome, "next_done")

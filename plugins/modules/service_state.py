@@ -256,8 +256,9 @@ def tell_stopped(module, services, told, at_work, ended, sessions):
     """The result of stopping."""
     language = module.params["language"]
     changed = [name for name, entry in told.items() if running(entry["before"])]
-    lines = [say(language, "service_stopped", service=name, before=entry["before"],
-                 memory=entry["memory_bytes"] or "-") if name in changed
+    lines = [(say(language, "service_stopped", service=name, before=entry["before"], memory=entry["memory_bytes"])
+              if entry["memory_bytes"] else say(language, "service_stopped_unmeasured", service=name,
+                                                before=entry["before"])) if name in changed
              else say(language, "service_not_running", service=name, status=entry["before"])
              for name, entry in told.items()]
     ended = [*(each.name for each in at_work), *(f"pid {pid}" for pid in ended)]

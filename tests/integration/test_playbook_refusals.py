@@ -157,7 +157,11 @@ def test_rows_written_since_the_backup_would_be_in_none(make_site: MakeSite) -> 
 
 
 def test_a_misspelt_variable(make_site: MakeSite) -> None:
-    refused(make_site("guide"), "rollback_migraton", rollback_migraton="aaaa")
+    site = make_site("guide")
+    refused(site, "rollback_migraton", rollback_migraton="aaaa")
+    for playbook in ("plan", "backup"):
+        played = site.play(playbook, rollback_migraton="aaaa")
+        assert played.status != 0 and played.report["outcome"] == "refused", played.output
 
 
 def test_a_route_that_cannot_lead_there(make_site: MakeSite) -> None:

@@ -160,6 +160,14 @@ def test_what_needs_a_human_names_the_data_from_before(run: Path) -> None:
     assert "/state/backups/b1/RESTORE.txt" in step
 
 
+def test_a_plan_with_nothing_to_do_names_no_playbook(run: Path) -> None:
+    planned = json.loads((run / "plan.json").read_text())
+    for position, wanted in (("applied", "next_planned"), ("rolled_back", "next_done")):
+        write_json(str(run / "plan.json"), {**planned, "position": position})
+        (step,) = build(str(run), "planned", {"playbook": "remigrate"}, "en")["next_steps"]
+        assert step == MESSAGES[wanted][0].format(playbook="remigrate")
+
+
 def test_the_operators_own_next_steps_take_the_place_of_ours(run: Path) -> None:
     steps = ["fix it", "try it"]
     assert build(str(run), "rolled_back", {"next_steps": steps}, "en")["next_steps"] == steps
