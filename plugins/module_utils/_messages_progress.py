@@ -77,8 +77,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "warn_row": ("{number} row", "{number} ligne"),
     "warn_rows": ("{number} rows", "{number} lignes"),
     "warn_more": (", ... ({number} more)", ", ... ({number} de plus)"),
-    "warn_back_backup": ("once gone, rows come back from a backup alone.",
-                         "une fois disparues, des lignes ne reviennent que d'une sauvegarde."),
+    "warn_back_backup": ("once gone, rows come back from a backup alone, or a safety copy where one is made.",
+                         "une fois disparues, des lignes ne reviennent que d'une sauvegarde, ou d'une copie de sûreté s'il y en a une."),
     "warn_back_kept": (
         "the database replaced is kept beside; undo.yml brings it back until retention removes it.",
         "la base remplacée est gardée à côté ; undo.yml la remet tant que la rétention ne l'a pas supprimée."),

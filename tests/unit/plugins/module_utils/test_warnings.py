@@ -44,7 +44,8 @@ def test_a_rollback_that_loses_nothing_else() -> None:
     assert joined(before_rollback(PLANNED, AROUND, "en")) == (
         "BEFORE YOU CONFIRM: database recyclic, from k1l2m3n4o5p6 to 9a2b3c4d5e6f "
         "1. DESTRUCTIVE: 1 revision(s) are undone by the route alembic; what goes: 14 rows (categories). "
-        "2. IRREVERSIBLE: once gone, rows come back from a backup alone. Nothing else is lost. "
+        "2. IRREVERSIBLE: once gone, rows come back from a backup alone, or a safety copy where one is made. "
+        "Nothing else is lost. "
         "3. BUSINESS IMPACT: whatever uses categories is affected. Services stopped meanwhile: api, worker. The act "
         "itself took 1.5 s when last rehearsed; copy and checks come on top. The last outage here: 34.5 s. "
         "4. BACKUP REQUIRED: of the whole database (8.1 GB), taken and verified before anything changes: about 1.2 GB "
