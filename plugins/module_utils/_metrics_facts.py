@@ -69,7 +69,12 @@ class _Samples:
         """Note a figure; one that is None is not known and is left out."""
         if value is not None:
             texts = {key: str(text) for key, text in labels.items()}
-            self.samples.append(Sample(name, float(value), {"database": self.database, **texts}))
+            sample = Sample(name, float(value), {"database": self.database, **texts})
+            # A figure that stands twice spoils the whole file; of two checks of one name the worse is told.
+            there = [each for each in self.samples if each.name == name and each.labels == sample.labels]
+            if any(each.value >= sample.value for each in there):
+                return
+            self.samples = [each for each in self.samples if each not in there] + [sample]
 
 
 def seconds(moment: t.Any) -> float | None:
@@ -113,6 +118,10 @@ def position(state: StateDirectory, runs: t.Iterable[Report]) -> tuple[str, list
         outcome = report["outcome"]
         heads = report.get("goal_heads") or report.get("to_heads") or []
         if outcome in ("rolled_back", "already_rolled_back"):
+            return ROLLED_BACK, heads
+        # One whose application was not well afterwards is rolled back all the same.
+        if outcome == FAILED_NEEDS_HUMAN and report["playbook"] == "rollback" and report.get("goal_heads") and (
+                sorted(report.get("to_heads") or []) == sorted(report["goal_heads"])):
             return ROLLED_BACK, heads
         if outcome in MOVED or outcome == "validated":
             evidence = [_evidence(state, report, name) for name in ("plan.json", "after.json")]

@@ -74,7 +74,11 @@ def text_of(params: t.Mapping[str, t.Any], redact: Redactor, current: t.Mapping[
     """
     state, database = StateDirectory(params["state_dir"]), params["login_db"]
     path = os.path.join(state.path, _SEEN, file_name(database) + ".json")
-    seen = {**(read_json(path) or {}), **(look(params, redact, state) if looking else {})}
+    before = read_json(path) or {}
+    if looking and current:
+        # What the report says is newer than what was seen before it.
+        before = {key: part for key, part in before.items() if key == "kept"}
+    seen = {**before, **(look(params, redact, state) if looking else {})}
     # A state directory that is not there yet is not made for this.
     if looking and os.path.isdir(state.path):
         with suppress(OSError):
@@ -87,3 +91,16 @@ def text_of(params: t.Mapping[str, t.Any], redact: Redactor, current: t.Mapping[
 def publish(params: t.Mapping[str, t.Any], text: str) -> str:
     """Write the text where node_exporter reads; returns why it cannot be, empty where it was or nobody asked."""
     return put(params["metrics_dir"], params["login_db"], text) if params["metrics_dir"] else ""
+
+
+def figures(params: t.Mapping[str, t.Any], redact: Redactor, report: t.Mapping[str, t.Any], looking: bool = True
+            ) -> tuple[str, str]:
+    """Return the text, empty where it cannot be had, and why it or its file cannot; written where it is to be read.
+
+    No run ends otherwise for its figures, whatever an older one has left to read them from.
+    """
+    try:
+        text = text_of(params, redact, report, looking)
+        return text, publish(params, text)
+    except Exception as error:
+        return "", redact(f"{type(error).__name__}: {error}")

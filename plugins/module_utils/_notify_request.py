@@ -69,7 +69,7 @@ def status(message: t.Mapping[str, t.Any]) -> str:
         return "test" if event == "test" else "maintenance"
     if event in ("problem", "back"):
         return "investigating" if about.get("failure") else "maintenance"
-    return "resolved" if about.get("outcome") in WELL else "identified"
+    return "resolved" if about.get("outcome") in WELL and not about.get("held") else "identified"
 
 
 def _json(message: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -180,8 +180,8 @@ def _validation(report: Report, language: str) -> str:
 
 
 def _memory(report: Report, language: str) -> str:
-    told = [(str(name), escape(bytes_told(used, language)))
-            for name, used in (report.get("memory") or {}).items() if isinstance(used, (int, float))]
+    told = [(str(name), escape(" → ".join(bytes_told(used.get(key), language) for key in ("before", "after"))))
+            for name, used in (report.get("memory") or {}).items()]
     return f"<h3>{escape(say(language, 'html_memory'))}</h3>{facts(told)}" if told else ""
 
 

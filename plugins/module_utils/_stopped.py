@@ -26,7 +26,7 @@ def stopped_by_us(state: StateDirectory, project: Project, among: t.Sequence[Con
         key: order.get(key) or "-" for key in ("by", "at", "why")}}] if order else []
     for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
         record = None if name == "latest" else read_json(os.path.join(state.runs, name, EVIDENCE))
-        if record and record["project"] == project.name:
+        if record and record.get("project") == project.name:
             left = left_as_stopped(record, among)
             return [*found, {"run_id": name, "services": left}] if left else found
     return found

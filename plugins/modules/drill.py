@@ -149,7 +149,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._manual_look imp
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._metrics import FILE as METRICS
-from ansible_collections.recyclic.rollback.plugins.module_utils._metrics_live import metrics_spec, publish, text_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._metrics_live import figures, metrics_spec
 from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal import (
     new_record,
     rehearsal_spec,
@@ -193,12 +193,12 @@ def play(module, redact):
             write_json(os.path.join(opened["run_dir"], "rehearsal.json"), record)
     report = report_of(meta, newest, record, previous, failure, language)
     # A drill connects to no live database.
-    figures = text_of(params, redact, report, looking=False)
-    unwritten = publish(params, figures)
+    watched, unwritten = figures(params, redact, report, looking=False)
     if unwritten:
-        report["next_steps"].append(say(language, "metrics_not_written", path=params["metrics_dir"], error=unwritten))
+        report["next_steps"].append(say(language, "metrics_not_written",
+                                        path=params["metrics_dir"] or opened["run_dir"], error=unwritten))
     place = f"{params['report_dir']}/{report['run_id']}/report.html" if params["report_dir"] else ""
-    files = {**report_files(report, language), METRICS: figures}
+    files = {**report_files(report, language), **({METRICS: watched} if watched else {})}
     keep(opened["run_dir"], files)
     return {"changed": False, "outcome": report["outcome"], "good": report["outcome"] == PASSED, "report": report,
             "summary": summary(report, language, place),

@@ -180,8 +180,11 @@ def main():
     where = {"host": params["host"], "port": params["port"]}
     try:
         refused = send(params)
-    except smtplib.SMTPNotSupportedError:
-        module.fail_json(msg=say(language, "notify_mail_plain", **where))
+    except smtplib.SMTPNotSupportedError as error:
+        # Logging in, and addresses outside ASCII, need to be offered as well.
+        if "STARTTLS" in str(error):
+            module.fail_json(msg=say(language, "notify_mail_plain", **where))
+        module.fail_json(msg=say(language, "notify_mail_failed", error=str(error), **where))
     except smtplib.SMTPRecipientsRefused as error:
         refused = error.recipients
     except smtplib.SMTPResponseException as error:

@@ -122,7 +122,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._metrics import FILE as METRICS
-from ansible_collections.recyclic.rollback.plugins.module_utils._metrics_live import metrics_spec, publish, text_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._metrics_live import figures, metrics_spec
 from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD, MOVED, build
 from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import keep, listed, report_files
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META
@@ -153,12 +153,12 @@ def close(module, redact):
     report = build(run_dir or "", outcome, told, language)
     report["database"] = params["login_db"]
     # A check has nothing to tell whoever watches.
-    figures = "" if module.check_mode else text_of(params, redact, report)
-    unwritten = publish(params, figures) if figures else ""
+    watched, unwritten = ("", "") if module.check_mode else figures(params, redact, report)
     if unwritten:
-        report["next_steps"].append(say(language, "metrics_not_written", path=params["metrics_dir"], error=unwritten))
+        report["next_steps"].append(say(language, "metrics_not_written", path=params["metrics_dir"] or run_dir,
+                                        error=unwritten))
     place = f"{params['report_dir']}/{report['run_id']}/report.html" if params["report_dir"] else ""
-    files = {**report_files(report, language), **({METRICS: figures} if figures else {})}
+    files = {**report_files(report, language), **({METRICS: watched} if watched else {})}
     planned = read_json(os.path.join(run_dir, "plan.json")) if run_dir and report["playbook"] == "plan" else None
     if run_dir:
         keep(run_dir, files)

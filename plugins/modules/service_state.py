@@ -348,7 +348,8 @@ def resume(module, redact):
             reason = say(language, "resume_stop_order", at=order["at"], by=order.get("by") or "-",
                          why=order.get("why") or "-")
             step.facts.update(resumed=[], held=[], reason=reason)
-            return {"lines": [reason]}
+            return {"lines": [reason], "held": [{"service": name, "reason": reason}
+                                                for name, kept in record["services"].items() if kept["running"]]}
         return follow(work, names, step, lambda: restore(work, record))
 
 

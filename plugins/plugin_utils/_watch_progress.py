@@ -71,8 +71,8 @@ class Watch:
 
     def stop(self) -> None:
         self.over.set()
-        for thread in self.threads:
-            thread.join(PATIENCE_S)
+        # Whoever only looks may be waiting for another host; nobody waits for that.
+        self.threads[-1].join(PATIENCE_S)
         if self.rewrite and self.shown:
             self.clear()
 

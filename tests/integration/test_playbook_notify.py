@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import MIGRATION, files_with
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+from harness import MIGRATION, files_with, run_module
 from receivers import PASSWORD, USER, Endpoint, Mailbox, Posted, endpoint, free_port, mailbox
 
 from playbooks import Site
@@ -271,3 +273,18 @@ def test_the_channels_are_tried_and_each_that_fails_is_named(
     assert "refuse 0 sent, 1 NOT received (HTTP 500)" in played.output, played.output[-5000:]
     assert "letters 0 sent, 1 NOT received" in played.output and "certificate verify failed" in played.output
     assert len(mail.logins) == asked
+
+
+def test_a_mail_server_without_login_is_named_as_that() -> None:
+    port = free_port()
+    controller = Controller(Sink(), hostname="127.0.0.1", port=port)
+    controller.start()
+    try:
+        refused = run_module("notify_mail", host="127.0.0.1", port=port, secure="never", username=USER,
+                             password=PASSWORD, sender="a@example.org", to=["b@example.org"], subject="s", body="b")
+        plain = run_module("notify_mail", host="127.0.0.1", port=port, sender="a@example.org", to=["b@example.org"],
+                           subject="s", body="b")
+    finally:
+        controller.stop()
+    assert refused["failed"] and "AUTH" in refused["msg"] and "STARTTLS" not in refused["msg"]
+    assert plain["failed"] and "STARTTLS" in plain["msg"]

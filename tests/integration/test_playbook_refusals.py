@@ -156,6 +156,11 @@ def test_rows_written_since_the_backup_would_be_in_none(make_site: MakeSite) -> 
     assert site.database.heads() == {"k1l2m3n4o5p6"}
 
 
+def test_one_table_given_on_the_command_line(make_site: MakeSite) -> None:
+    played = make_site("guide").play("backup", rollback_migration_tables="categories")
+    assert played.report["outcome"] == "backed_up", played.output
+
+
 def test_a_misspelt_variable(make_site: MakeSite) -> None:
     site = make_site("guide")
     refused(site, "rollback_migraton", rollback_migraton="aaaa")

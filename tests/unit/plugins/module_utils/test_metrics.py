@@ -172,6 +172,53 @@ def test_a_rollback_is_in_force_until_something_else_is(state: StateDirectory, r
     assert any(name.startswith("expected_revision") and f'state="{state_now}"' in name for name in found)
 
 
+def test_a_rollback_whose_application_was_not_well_is_in_force(state: StateDirectory, runs: Runs) -> None:
+    runs.add("rollback", "failed_needs_human", goal_heads=["9a2b"], to_heads=["9a2b"])
+    assert shown(state)["in_force"] == 1
+    runs.add("rollback", "failed_needs_human", goal_heads=["1111"], to_heads=["k1l2"])
+    assert shown(state)["in_force"] == 1, "one that did not get there changes nothing"
+    runs.add("validate", "validated", to_heads=["9a2b"], after={"expectation": "rolled_back"})
+    found = shown(state)
+    assert found["in_force"] == 1 and max(value for name, value in found.items() if name.startswith("failed")) == 0
+
+
+def test_two_checks_of_one_name_are_one_figure_the_worse(state: StateDirectory, runs: Runs) -> None:
+    checks = [{"id": "same", "result": result, "severity": "fail"} for result in ("pass", "fail", "pass")]
+    rolled_back(runs, checks=checks)
+    text = render(samples(state, DATABASE, [], {}))
+    assert re.findall('check_failed{.*check="same".*} (.)', text) == ["1"]
+
+
+def test_no_run_ends_otherwise_for_its_figures(state: StateDirectory, runs: Runs, monkeypatch: pytest.MonkeyPatch
+                                               ) -> None:
+    params = {"state_dir": state.path, "login_db": DATABASE, "watched": [], "metrics_dir": "", "runtime": "host"}
+    report = rolled_back(runs)
+    assert _metrics_live.figures(params, str, report, looking=False)[1] == ""
+    older = os.path.join(state.runs, "20200101T000000Z-aaaaaa")
+    os.mkdir(older)
+    os.symlink("report.json", os.path.join(older, "report.json"))
+    text, why = _metrics_live.figures(params, str, report, looking=False)
+    assert text == "" and "OSError" in why
+
+    def unforeseen(*_arguments: Any) -> None:
+        raise KeyError("project")
+
+    monkeypatch.setattr(_metrics_live, "look", unforeseen)
+    assert _metrics_live.figures(params, str, report) == ("", "KeyError: 'project'")
+
+
+def test_what_was_seen_before_a_run_does_not_contradict_its_report(state: StateDirectory, runs: Runs,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    params = {"state_dir": state.path, "login_db": DATABASE, "watched": [], "metrics_dir": "", "runtime": "host"}
+    seen = {"heads": ["k1l2"], "kept": [], "stopped": ["api"]}
+    monkeypatch.setattr(_metrics_live, "look", lambda *_arguments: seen)
+    _metrics_live.text_of(params, str)
+    monkeypatch.setattr(_metrics_live, "look", lambda *_arguments: {})
+    text = _metrics_live.text_of(params, str, rolled_back(runs))
+    assert 'recorded_revision{database="recyclic",revision="9a2b"} 1' in text and "k1l2" not in text
+    assert 'services_left_stopped{database="recyclic"} 0' in text and 'kept_databases{' in text
+
+
 def test_a_database_found_well_was_not_rolled_back_for_that(state: StateDirectory, runs: Runs) -> None:
     runs.add("validate", "validated", to_heads=["9a2b"], after={"expectation": "rolled_back"})
     assert shown(state)["in_force"] == 0

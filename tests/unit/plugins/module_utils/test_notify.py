@@ -100,8 +100,9 @@ def test_each_format_is_what_its_receiver_reads() -> None:
     ("back", {"failure": "x"}, "investigating"), ("problem", {"failure": "x"}, "investigating"),
     ("ended", {"outcome": "restored"}, "resolved"), ("ended", {"outcome": "failed_unchanged"}, "identified"),
     ("ended", {"outcome": "refused"}, "identified"), ("test", {}, "test"),
+    ("ended", {"outcome": "rolled_back", "held": ["api"]}, "identified"),
 ])
-def test_a_status_page_is_told_what_it_can_show(event: str, about: dict[str, str], word: str) -> None:
+def test_a_status_page_is_told_what_it_can_show(event: str, about: dict[str, Any], word: str) -> None:
     assert status({**MESSAGE, "event": event, "about": about}) == word
 
 

@@ -77,7 +77,7 @@ def report(outcome: str, **other: Any) -> dict[str, Any]:
                    "commands": [f"pg_dump '{SCRIPT}'", "BEGIN", "DELETE FROM \"a<b\"", "COMMIT"]},
                   {"name": "manual_rollback", "started_at": at(36), "duration_s": 1.0, "result": "ok", "commands": []}],
         "services": {"stopped": ["api"], "resumed": [], "held": [{"reason": SCRIPT}], "left_stopped": [SCRIPT]},
-        "memory": {"api": 1 << 30},
+        "memory": {"api": {"before": 1 << 29, "after": 1 << 30}},
         "backup": {"path": f"/b/{SCRIPT}", "bytes": 4096, "sha256": "d" * 64, "verified": True,
                    "restored_and_compared": True, "restore": f"/b/{SCRIPT}/RESTORE.txt"},
         "rehearsal": {"result": "pass", "steps": [{"name": "manual", "seconds": 1.5, "result": "ok"}],
