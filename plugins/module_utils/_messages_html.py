@@ -221,7 +221,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "html_commands_note": (
         "In the order they ran, without passwords: psql and Alembic need yours from the environment.",
         "Dans l'ordre d'exécution, sans mots de passe : psql et Alembic attendent le vôtre dans l'environnement."),
-    "html_on_copy": ("on an isolated copy", "sur une copie isolée"),
+    "html_on_copy": ("on an isolated copy that is gone: to be read, not typed",
+                     "sur une copie isolée qui n'existe plus : à lire, pas à taper"),
+    "html_not_asked": ("The application was not asked how it is: rollback_checks has no functional check.",
+                       "L'application n'a pas été interrogée : rollback_checks n'a aucun contrôle fonctionnel."),
+    "html_none_stopped": (
+        "This run stopped no service: the outage is the time in which the database was copied, changed and measured.",
+        "Ce run n'a arrêté aucun service : l'interruption est le temps pendant lequel la base a été copiée, modifiée et "
+        "mesurée."),
     # Validation, next steps, contacts
     "html_checks_caption": ("Every check, before and after", "Tous les contrôles, avant et après"),
     "html_no_checks": ("Nothing was checked: it did not come to that.", "Rien n'a été contrôlé : le run n'en est pas arrivé là."),

@@ -15,8 +15,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "La voie {route} ne sera pas essayée si la première échoue : {ids} n'est pas accepté."),
     "sum_tried": ("Tried first, without success: {route} ({reason})", "Essayée d'abord, sans succès : {route} ({reason})"),
     "sum_safety_copy": (
-        "The database as it was before is kept as {name}; ansible-playbook undo.yml puts it back.",
-        "La base telle qu'elle était est gardée sous le nom {name} ; ansible-playbook undo.yml la remet en place."),
+        "The database as it was before this run is kept as {name}; ansible-playbook undo.yml puts it back.",
+        "La base telle qu'elle était avant ce run est gardée sous le nom {name} ; ansible-playbook undo.yml la remet en place."),
     "sum_kept_database": (
         "The database that was replaced is kept as {name}; ansible-playbook undo.yml puts it back.",
         "La base remplacée est gardée sous le nom {name} ; ansible-playbook undo.yml la remet en place."),

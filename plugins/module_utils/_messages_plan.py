@@ -84,8 +84,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "backup {path} of {at} ({hours} h old)", "sauvegarde {path} du {at} (âgée de {hours} h)"),
     # Alternatives
     "alternative_parent": (
-        "Leave rollback_to_revision empty: going to {parent}, the migration's own parent, undoes fewer revisions ({number}).",
-        "Laissez rollback_to_revision vide : aller à {parent}, son propre parent, annule moins de révisions ({number})."),
+        "Leave rollback_to_revision empty (-e rollback_to_revision=): going to {parent}, the migration's own parent, undoes fewer revisions ({number}).",
+        "Laissez rollback_to_revision vide (-e rollback_to_revision=) : aller à {parent}, le parent de la migration, annule moins de révisions ({number})."),
     "alternative_corrective": (
         "Newer revisions stand on the migration ({revisions}): a corrective migration on top of them undoes none.",
         "Des révisions plus récentes reposent sur la migration ({revisions}) : une migration corrective n'en annule aucune."),

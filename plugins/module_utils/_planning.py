@@ -231,7 +231,8 @@ def _decide(found: Findings, request: Request) -> None:
         # With what was accepted already: whoever pastes it runs the whole again.
         unrehearsed = Loss("unrehearsed").id in request.accepted.limits
         found.line = ready_line(loss for loss in first.losses if loss.kind != "unknown" or unrehearsed)
-        found.refusal = f"{acceptance(found.missing, found.line, language)} {ways}".strip()
+        # What undoes or loses less stands before the line that accepts the losses.
+        found.refusal = f"{ways} {acceptance(found.missing, found.line, language)}".strip()
 
 
 def _tell_consistency(found: Findings, recorded: t.Sequence[str], request: Request) -> None:

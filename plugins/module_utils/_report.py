@@ -15,7 +15,7 @@ from ._evidence import Journal, new_run_id, now, read_json, seconds_between
 from ._ladder import tried
 from ._messages import say
 from ._phases import outage_of, phases_of, steps_of
-from ._report_facts import changed_tables, contact_notes, placeholders, plan_shown, with_before
+from ._report_facts import changed_tables, contact_notes, placeholders, plan_shown, quiet_notes, with_before
 from ._run import META
 from ._verdict import validated
 
@@ -114,7 +114,7 @@ def build(run_dir: str, outcome: str, given: dict[str, t.Any], language: str) ->
                 plan.get("position") == "rolled_back")]), *(notes if vacant else [])],
         "contacts": contacts,
         "placeholders": vacant,
-        "notes": [] if vacant else notes,
+        "notes": [*(quiet_notes(evidence, services, language) if outcome in MOVED else []), *([] if vacant else notes)],
         "notifications": [],
     }
 

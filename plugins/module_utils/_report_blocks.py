@@ -113,6 +113,11 @@ def shell(commands: t.Sequence[str], database: str | None) -> str:
     return "\n".join(lines)
 
 
+def told_only(commands: t.Sequence[str]) -> str:
+    """Return commands that ran where nothing is left of it, so that pasting them does nothing to what is live."""
+    return "\n".join(f"# {line}" for command in commands for line in command.splitlines())
+
+
 def contact(given: t.Any) -> str:
     """Return a contact, its addresses and numbers as links that are followed by a tap."""
     told = ", ".join(map(str, given)) if isinstance(given, (list, tuple)) else str(given if given is not None else "")

@@ -37,6 +37,12 @@ def contact_notes(contacts: t.Mapping[str, t.Any] | None, language: str) -> list
     return [say(language, "html_placeholders", roles=", ".join(vacant))] if vacant else []
 
 
+def quiet_notes(evidence: t.Mapping[str, t.Any], services: t.Mapping[str, t.Any], language: str) -> list[str]:
+    """Return what a run that came to a good end did not do, which nobody would see by its absence."""
+    return [*([] if evidence["functional"].get("results") else [say(language, "html_not_asked")]),
+            *([] if services["stopped"] else [say(language, "html_none_stopped")])]
+
+
 def with_before(checks: t.Sequence[t.Mapping[str, t.Any]], before: t.Mapping[str, t.Any], language: str
                 ) -> list[dict[str, t.Any]]:
     """Return the checks, each with ``before``: what the same look showed beforehand; None where none was taken."""

@@ -11,7 +11,7 @@ import typing as t
 
 from ._messages import say
 from ._notified import rows
-from ._report_blocks import shell
+from ._report_blocks import shell, told_only
 from ._report_words import moment, phase_named, result_named, route_named, seconds_told, step_named
 from ._summary import summary
 
@@ -115,14 +115,21 @@ def _rehearsal(report: Report, language: str) -> list[str]:
 
 
 def _commands(report: Report, language: str) -> list[str]:
-    typed = [f"# {step_named(language, step['name'])}\n{shell(step['commands'], report['database'])}"
-             for step in report["steps"] if step["commands"]]
+    typed = []
+    for step in report["steps"]:
+        if step["commands"] and step["name"] == "rehearsal":
+            typed.append(f"# {step_named(language, step['name'])}, {say(language, 'html_on_copy')}\n"
+                         f"{told_only(step['commands'])}")
+        elif step["commands"]:
+            typed.append(f"# {step_named(language, step['name'])}\n{shell(step['commands'], report['database'])}")
     return [f"{say(language, 'label_commands')}{say(language, 'colon')}", "", "```sh", *typed, "```", ""
             ] if typed else []
 
 
 def _checks(report: Report, language: str) -> list[str]:
     checks = report["checks"]
+    if not checks:
+        return ["", say(language, "html_no_checks"), ""]
     if not any(check.get("before") for check in checks):
         return table(say(language, "col_check"), [
             (check["id"], check["expected"], check["observed"], say(language, f"result_{check['result']}"))

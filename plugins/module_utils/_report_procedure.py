@@ -17,7 +17,7 @@ from html import escape
 from . import _notified
 from ._ladder import ROUTE_STEPS
 from ._messages import say
-from ._report_blocks import code, facts, folded, last_word, listed, mark, sentence, shell, table, text
+from ._report_blocks import code, facts, folded, last_word, listed, mark, sentence, shell, table, text, told_only
 from ._report_markdown import REAL
 from ._report_words import bytes_told, result_named, route_named, seconds_told, step_named
 
@@ -214,10 +214,12 @@ def _commands(report: Report, language: str) -> str:
         if commands:
             drill = report.get("playbook") == "drill"
             name = say(language, "html_drill_all") if drill else step_named(language, step["name"])
-            aside = say(language, "html_on_copy") if drill or step["name"] == "rehearsal" else ""
+            copied = drill or step["name"] == "rehearsal"
+            aside = say(language, "html_on_copy") if copied else ""
+            typed = told_only(commands) if copied else shell(commands, report.get("database"))
             parts.append(folded(
                 f"{escape(name[:1].upper() + name[1:])} <span class='soft'>{escape(aside)} ({len(commands)})</span>",
-                f"<pre><code>{escape(shell(commands, report.get('database')))}</code></pre>"))
+                f"<pre><code>{escape(typed)}</code></pre>"))
     if not parts:
         return ""
     return _head(say(language, "label_commands")) + (

@@ -86,7 +86,7 @@ summary{cursor:pointer;padding:.55rem .9rem;font-weight:600}
 summary .soft{font-weight:400}
 details>:not(summary){margin-left:.9rem;margin-right:.9rem}
 .picture{margin:0 0 1rem}.picture svg{display:block;width:100%}
-.picture text{fill:var(--text);paint-order:stroke;stroke:var(--card);stroke-width:2px;
+.picture text{fill:var(--text);paint-order:stroke;stroke:var(--card);stroke-width:5px;
 font:13px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif}
 .picture .soft{fill:var(--soft)}.picture .strong{font-weight:650}
 .picture .track{fill:var(--track)}.picture .bar{fill:var(--bar)}.picture .bar.failed{fill:var(--bar-bad)}

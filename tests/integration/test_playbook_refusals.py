@@ -37,6 +37,9 @@ def test_the_papers_target_is_refused_naming_what_else_it_would_undo(make_site: 
     played = refused(site, *FIVE, "Leave rollback_to_revision empty", rollback_to_revision="9a2b3c4d5e6f")
     assert not site.backups()
     assert played.report["to_heads"] == ["k1l2m3n4o5p6"]
+    # What loses less stands before what accepts the losses.
+    assert 0 <= played.report["failure"].find("-e rollback_to_revision=") < played.report["failure"].find(
+        "-e rollback_accept=")
 
 
 def test_newer_revisions_on_top_are_refused(make_site: MakeSite) -> None:

@@ -97,6 +97,8 @@ def test_the_report_of_a_success(run: Path) -> None:
     assert [check["result"] for check in report["checks"]] == ["pass", "warn"]
     assert (report["reason"], report["contacts"]) == ("wrong labels", {"dba": "bob"})
     assert report["next_steps"] and report["duration_s"] > 0
+    # What was not done is not seen by its absence.
+    assert [MESSAGES[key][0] for key in ("html_not_asked", "html_none_stopped")] == report["notes"][:2]
     assert json.loads(json.dumps(report)) == report
 
 

@@ -27,6 +27,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._report_facts im
     with_before,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._report_html import page
+from ansible_collections.recyclic.rollback.plugins.module_utils._report_markdown import markdown
 from ansible_collections.recyclic.rollback.plugins.module_utils._report_style import DARK, LIGHT, PAIRS, style
 from ansible_collections.recyclic.rollback.plugins.module_utils._report_words import bytes_told, seconds_told
 
@@ -294,6 +295,14 @@ def test_commands_are_such_as_can_be_typed() -> None:
         "pg_dump > 'a b'", "psql --no-psqlrc --set=ON_ERROR_STOP=1 --dbname='my db' <<'SQL'", "BEGIN;",
         "DELETE FROM t;", "COMMIT;", "SQL", "alembic current"]
     assert "--dbname=postgres" in shell(["BEGIN", 'ALTER DATABASE "a" RENAME TO "b"', "COMMIT"], "a")
+
+
+def test_what_ran_on_a_copy_does_nothing_where_it_is_pasted() -> None:
+    played = report("rolled_back", steps=[{"name": "rehearsal", "started_at": at(13), "duration_s": 1.0, "result": "ok",
+                                           "commands": ["BEGIN", "DELETE FROM categories;", "initdb\n  --locale=C"]}])
+    for told in (page(played, "en"), markdown(played, "en")):
+        assert "# DELETE FROM categories;\n# initdb\n#   --locale=C" in told and "psql --" not in told
+        assert "to be read, not typed" in told
 
 
 def test_of_what_a_program_printed_the_last_line_says_what_was_wrong() -> None:
