@@ -132,7 +132,9 @@ def test_the_commands_can_be_typed(make_database: MakeDatabase, run_dir: Path) -
         for command in commands:
             cursor.execute(command)
     connection.close()
-    assert second.dump().replace(second.user, first.user) == first.dump()
+    # Where autovacuum was meanwhile, rows that were changed lie elsewhere.
+    dumps = second.dump().replace(second.user, first.user), first.dump()
+    assert sorted(dumps[0].splitlines()) == sorted(dumps[1].splitlines())
     assert not [command for command in commands if not command.endswith(";") or "\n" in command]
 
 

@@ -185,7 +185,10 @@ def test_the_modules_answer_is_the_same_whether_it_is_watched_or_not(slow: Site)
     assert not lines_of(silent)
     assert watched.keys() == unwatched.keys()
     assert watched["backup"].keys() == unwatched["backup"].keys()
-    assert watched["backup"]["tables"] == unwatched["backup"]["tables"]
+    # Their size is what autovacuum may change in between.
+    content = [{name: (each["rows"], each["fingerprint"]) for name, each in answer["backup"]["tables"].items()}
+               for answer in (watched, unwatched)]
+    assert content[0] == content[1]
     assert {**watched, "backup": 0} == {**unwatched, "backup": 0}
 
 
