@@ -11,7 +11,7 @@ import json
 import os
 import typing as t
 
-from . import _drill_report
+from . import _drill_report, _summary
 from ._evidence import write_file
 from ._report_html import page
 from ._report_markdown import markdown
@@ -33,3 +33,9 @@ def keep(run_dir: str, files: t.Mapping[str, str]) -> None:
 def listed(files: t.Mapping[str, str]) -> list[dict[str, str]]:
     """Return files as a module hands them to the controller: ``[{name, content}]``."""
     return [{"name": name, "content": content} for name, content in files.items()]
+
+
+def summed_up(report: dict[str, t.Any], language: str, report_dir: str) -> list[str]:
+    """Return the lines that end a run on the terminal; they name the page below the controller's ``report_dir``."""
+    place = f"{report_dir}/{report['run_id']}/report.html" if report_dir else ""
+    return (_drill_report if report["playbook"] == "drill" else _summary).summary(report, language, place)

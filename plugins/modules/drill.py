@@ -131,7 +131,6 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._drill_report im
     PASSED,
     last_passed,
     report_of,
-    summary,
 )
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem, Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
@@ -155,7 +154,12 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._rehearsal impor
     rehearsal_spec,
     secrets_of,
 )
-from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import keep, listed, report_files
+from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import (
+    keep,
+    listed,
+    report_files,
+    summed_up,
+)
 from ansible_collections.recyclic.rollback.plugins.module_utils._restored import require_backup, wish_for
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import beside
 
@@ -197,11 +201,10 @@ def play(module, redact):
     if unwritten:
         report["next_steps"].append(say(language, "metrics_not_written",
                                         path=params["metrics_dir"] or opened["run_dir"], error=unwritten))
-    place = f"{params['report_dir']}/{report['run_id']}/report.html" if params["report_dir"] else ""
     files = {**report_files(report, language), **({METRICS: watched} if watched else {})}
     keep(opened["run_dir"], files)
     return {"changed": False, "outcome": report["outcome"], "good": report["outcome"] == PASSED, "report": report,
-            "summary": summary(report, language, place),
+            "summary": summed_up(report, language, params["report_dir"]),
             "files": listed(files)}
 
 

@@ -124,9 +124,13 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._messages import
 from ansible_collections.recyclic.rollback.plugins.module_utils._metrics import FILE as METRICS
 from ansible_collections.recyclic.rollback.plugins.module_utils._metrics_live import figures, metrics_spec
 from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD, MOVED, build
-from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import keep, listed, report_files
+from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import (
+    keep,
+    listed,
+    report_files,
+    summed_up,
+)
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META
-from ansible_collections.recyclic.rollback.plugins.module_utils._summary import summary
 from ansible_collections.recyclic.rollback.plugins.module_utils._verdict import (
     Verdict,
     heads_now,
@@ -157,7 +161,6 @@ def close(module, redact):
     if unwritten:
         report["next_steps"].append(say(language, "metrics_not_written", path=params["metrics_dir"] or run_dir,
                                         error=unwritten))
-    place = f"{params['report_dir']}/{report['run_id']}/report.html" if params["report_dir"] else ""
     files = {**report_files(report, language), **({METRICS: watched} if watched else {})}
     planned = read_json(os.path.join(run_dir, "plan.json")) if run_dir and report["playbook"] == "plan" else None
     if run_dir:
@@ -167,7 +170,7 @@ def close(module, redact):
     if planned:
         files["plan.json"] = json.dumps(planned, indent=2, ensure_ascii=False) + "\n"
     return {"changed": False, "report": report, "outcome": outcome, "good": outcome in GOOD,
-            "summary": summary(report, language, place),
+            "summary": summed_up(report, language, params["report_dir"]),
             "files": listed(files)}
 
 

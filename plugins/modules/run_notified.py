@@ -67,11 +67,15 @@ files:
 
 import os
 
-from ansible_collections.recyclic.rollback.plugins.module_utils import _drill_report, _summary
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import read_json
-from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import keep, listed, report_files
+from ansible_collections.recyclic.rollback.plugins.module_utils._report_files import (
+    keep,
+    listed,
+    report_files,
+    summed_up,
+)
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import REPORT
 
 
@@ -86,9 +90,8 @@ def write(module, redact):
     files = report_files(report, language)
     if not module.check_mode:
         keep(run_dir, files)
-    place = f"{params['report_dir']}/{report['run_id']}/report.html" if params["report_dir"] else ""
-    lines = (_drill_report if report["playbook"] == "drill" else _summary).summary(report, language, place)
-    return {"changed": False, "report": report, "summary": lines, "files": listed(files)}
+    return {"changed": False, "report": report, "summary": summed_up(report, language, params["report_dir"]),
+            "files": listed(files)}
 
 
 def main():
