@@ -57,7 +57,7 @@ def copy_collection() -> None:
     shutil.rmtree(COPY, ignore_errors=True)
     for name in filter(None, listing.stdout.split("\0")):
         source, target = REPOSITORY / name, COPY / name
-        if os.path.lexists(source):  # a tracked file may have been deleted
+        if source.is_file() or source.is_symlink():  # a tracked file may have been deleted, or become a directory
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
     # Without a repository of its own, the copy would be taken for an ignored directory of this one.
