@@ -48,7 +48,8 @@ options:
     type: dict
   told:
     description:
-      - What the operator has to say - C(reason), C(impact), C(decision), C(next_steps), C(ticket), C(contacts).
+      - What the operator has to say - C(reason), C(impact), C(decision), C(ticket), C(contacts), and C(next_steps), a
+        list or a text of as many lines.
     type: dict
     default: {}
   report_dir:
@@ -144,7 +145,7 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._verdict import 
 def close(module, redact):
     params = module.params
     run_dir, language = params["run_dir"], params["language"]
-    told = dict(params["told"])
+    told = answers(params["told"])
     outcome, failure = params["outcome"], params["failure"]
     if failure:
         told["failure"] = redact(str(failure.get("msg", "")))
@@ -172,6 +173,14 @@ def close(module, redact):
     return {"changed": False, "report": report, "outcome": outcome, "good": outcome in GOOD,
             "summary": summed_up(report, language, params["report_dir"]),
             "files": listed(files)}
+
+
+def answers(told):
+    """What the operator said. In a survey an answer that nobody gave is null, a number is one, and a list is lines."""
+    steps = told.get("next_steps") or []
+    steps = steps.splitlines() if isinstance(steps, str) else steps
+    texts = {key: str("" if told.get(key) is None else told[key]) for key in ("reason", "impact", "decision", "ticket")}
+    return {**told, **texts, "next_steps": [str(step).strip() for step in steps if str(step).strip()]}
 
 
 def final_verdict(params, redact, claimed):
