@@ -10,6 +10,7 @@ from __future__ import annotations
 from . import (
     _messages_compose,
     _messages_diagnose,
+    _messages_fleet,
     _messages_functional,
     _messages_html,
     _messages_keep,
@@ -32,6 +33,7 @@ LANGUAGES = ("en", "fr")
 MESSAGES: dict[str, tuple[str, str]] = {
     **_messages_compose.MESSAGES,
     **_messages_diagnose.MESSAGES,
+    **_messages_fleet.MESSAGES,
     **_messages_functional.MESSAGES,
     **_messages_html.MESSAGES,
     **_messages_keep.MESSAGES,

@@ -250,7 +250,7 @@ def _take_terminal(descriptor: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
-def test_the_installed_collection_runs_by_its_full_name(make_site: MakeSite, tmp_path: Path) -> None:
+def test_a_clone_and_the_installed_collection_run_by_their_full_name(make_site: MakeSite, tmp_path: Path) -> None:
     site = make_site("guide")
     galaxy = Path(sys.executable).with_name("ansible-galaxy")
     environment = clean_environment(HOME=str(tmp_path / "home"), ANSIBLE_COLLECTIONS_PATH=str(tmp_path / "installed"))
@@ -262,6 +262,9 @@ def test_the_installed_collection_runs_by_its_full_name(make_site: MakeSite, tmp
     subprocess.run(["tar", "--null", "-T", "-", "-cf", str(tmp_path / "clone.tar")], cwd=ROOT, input=listed, check=True)
     clone.mkdir()
     subprocess.run(["tar", "-xf", str(tmp_path / "clone.tar"), "-C", str(clone)], check=True)
+    planned = subprocess.run([*site.argv("plan")[:3], "recyclic.rollback.plan"], cwd=tmp_path, capture_output=True,
+                             env={**environment, "ANSIBLE_COLLECTIONS_PATH": str(clone / "collections")}, check=False)
+    assert planned.returncode == 0, planned.stdout.decode()
     subprocess.run([galaxy, "collection", "build", str(clone), "--output-path", str(tmp_path)], env=environment,
                    check=True, capture_output=True)
     tarball = next(tmp_path.glob("recyclic-rollback-*.tar.gz"))

@@ -9,6 +9,7 @@ import pty
 import re
 import select
 from collections.abc import Callable
+from pathlib import Path
 
 from harness import clean_environment
 
@@ -27,10 +28,14 @@ def warned(output: str) -> list[str]:
 
 def answered(site: Site, answer: str) -> tuple[int, str]:
     """Play a rollback on a terminal of its own and type something where it asks; returns its status and the screen."""
-    argv = site.argv("rollback", rollback_confirm="")
+    return answered_by(site.argv("rollback", rollback_confirm=""), site.home, answer, b"pour continuer")
+
+
+def answered_by(argv: list[str], home: Path, answer: str, asked: bytes) -> tuple[int, str]:
+    """The same of any command; it has asked once these words stand there."""
     child, master = pty.fork()
     if child == 0:
-        os.chdir(site.home)
+        os.chdir(home)
         os.execve(argv[0], argv, clean_environment(ANSIBLE_NOCOLOR="1", TERM="xterm"))
     sent, waited = b"", 0
     while True:
@@ -38,7 +43,7 @@ def answered(site: Site, answer: str) -> tuple[int, str]:
             waited += 1
             assert waited < 60, sent.decode()
             # What is typed before the question stands is thrown away.
-            if b"pour continuer" in sent:
+            if asked in sent:
                 os.write(master, answer.encode() + b"\r")
             continue
         waited = 0

@@ -1,0 +1,81 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fleet_info
+short_description: Tell how a site stands by its own evidence
+version_added: 0.2.0
+description:
+  - Reads on the managed node how the newest run that acted on the database has ended, and changes nothing. Neither the
+    server nor Docker's engine is asked.
+author:
+  - the recyclic.rollback maintainers (@recyclic)
+extends_documentation_fragment:
+  - recyclic.rollback.common
+  - recyclic.rollback.common.attributes
+  - recyclic.rollback.common.info
+options:
+  state_dir:
+    description:
+      - The state directory.
+    type: path
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: How does it stand?
+  recyclic.rollback.fleet_info:
+    login_db: recyclic
+    state_dir: /var/lib/recyclic-rollback
+  register: found
+"""
+
+RETURN = r"""
+entry:
+  description:
+    - What M(recyclic.rollback.fleet_summary) takes as a site's entry - C(outcome), C(run_id), C(database), C(route),
+      C(losses), C(outage_s), C(reason) and C(next). The outcome is V(no_run) where no run has acted, V(begun) where the
+      newest one has left no report.
+  type: dict
+  returned: success
+"""
+
+import os
+
+from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json
+from ansible_collections.recyclic.rollback.plugins.module_utils._fleet import ACTING, BEGUN, NO_RUN, site_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
+from ansible_collections.recyclic.rollback.plugins.module_utils._run import META, REPORT
+
+
+def look(module, redact):
+    params = module.params
+    return {"changed": False, "entry": {key: part for key, part in found(params, StateDirectory(
+        params["state_dir"])).items() if key not in ("site", "good", "report")}}
+
+
+def found(params, state):
+    """The newest run that acted on this database; names of runs sort by time."""
+    language, database = params["language"], params["login_db"]
+    for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
+        meta = None if name == "latest" else read_json(os.path.join(state.runs, name, META))
+        if not meta or meta.get("playbook") not in ACTING or meta.get("database") != database:
+            continue
+        report = read_json(os.path.join(state.runs, name, REPORT))
+        if report:
+            return site_of("", {}, report)
+        return site_of("", {"outcome": BEGUN, "run_id": name, "database": database, "started_at":
+                            meta.get("started_at"), "reason": say(language, "fleet_cut", run_id=name)}, None)
+    return site_of("", {"outcome": NO_RUN, "database": database}, None)
+
+
+def main():
+    run(look, {"state_dir": {"type": "path", "required": True}}, supports_check_mode=True)
+
+
+if __name__ == "__main__":
+    main()
