@@ -55,7 +55,17 @@ def test_a_vaults_example_holds_what_the_inventory_takes_from_it(name: str) -> N
     assert set(VAULTED.findall(yaml.safe_dump(settings, width=10000))) <= set(vault)
 
 
-@pytest.mark.parametrize("name", ["production", "staging", "demo"])
+def test_each_site_of_the_fleet_has_a_vault_with_the_rest_of_its_secrets() -> None:
+    settings, shared = inventory("fleet")
+    place = ROOT / "inventories" / "fleet"
+    taken = set(VAULTED.findall(yaml.safe_dump(settings, width=10000)))
+    for site in yaml.safe_load((place / "hosts.yml").read_text(encoding="utf-8"))["rollback"]["hosts"]:
+        own = yaml.safe_load((place / "host_vars" / site / "vault.yml.example").read_text(encoding="utf-8"))
+        assert taken == set(shared) | set(own), site
+    assert refusals(filled_in(settings["rollback_notify"], shared), "en") == []
+
+
+@pytest.mark.parametrize("name", ["production", "staging", "fleet", "demo"])
 def test_the_four_contacts_of_the_guide_are_there(name: str) -> None:
     place = ROOT / "inventories" / name / "group_vars" / "rollback" / "main.yml"
     settings = yaml.safe_load(place.read_text(encoding="utf-8"))
