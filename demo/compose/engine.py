@@ -160,7 +160,7 @@ def _ensure_engine() -> None:
         _root("no Docker engine answers: start Docker, or install it (Debian: apt-get install docker.io), and let "
               "this account use it (group docker)")
         _say("installing docker.io")
-        _install("docker.io")
+        install("docker.io")
     _root("no Docker engine answers: start it (systemctl start docker), and let this account use it (group docker)")
     _forget_dead_daemon()
     log = CACHE / "dockerd.log"
@@ -200,7 +200,7 @@ def _ensure_compose() -> None:
             known = _output("apt-cache", "policy", name) or ""
             if "Candidate:" in known and "Candidate: (none)" not in known:
                 _say(f"installing {name}")
-                _install(name)
+                install(name)
                 if _compose():
                     return
     if not KEYRING.exists():
@@ -225,7 +225,7 @@ def _ensure_base() -> None:
         _say(f"{BASE} cannot be pulled, so it is built from Debian's packages")
     _root(f"{BASE} cannot be pulled, and only root can build it here: docker pull {BASE}")
     if shutil.which("debootstrap") is None:
-        _install("debootstrap")
+        install("debootstrap")
     with tempfile.TemporaryDirectory(prefix="base.", dir=CACHE) as directory:
         root = Path(directory) / "root"
         _run("debootstrap", "--variant=minbase", BASE_SUITE, str(root), _mirror())
@@ -245,7 +245,8 @@ def _root(otherwise: str) -> None:
         raise NotPossible(otherwise)
 
 
-def _install(*packages: str) -> None:
+def install(*packages: str) -> None:
+    """Install packages of Debian, as root."""
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     # Lists may be missing or too old; they are fetched only where the first attempt says so.
