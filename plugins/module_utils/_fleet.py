@@ -20,10 +20,12 @@ from ._report import GOOD
 SUMMARY = "fleet.json"
 LOCK = ".lock"
 # What a site's own report never says of it.
-NOT_STARTED, BEGUN, NO_ANSWER, NO_RUN = "not_started", "begun", "no_answer", "no_run"
+NOT_STARTED, BEGUN, CUT_OFF, NO_ANSWER, NO_RUN = "not_started", "begun", "cut_off", "no_answer", "no_run"
 OPEN = (NOT_STARTED, BEGUN)
 # The newest of these tells how a site stands; a plan or a backup says nothing of that.
 ACTING = ("rollback", "restore", "undo", "remigrate")
+# Where repeating the command leaves sites that are done as they are. A restore would put them back a second time.
+_LEAVES_DONE = ("rollback",)
 _FIELDS = ("database", "route", "run_id", "started_at", "finished_at", "duration_s", "outage_s")
 
 Site = dict[str, t.Any]
@@ -59,6 +61,8 @@ def merged(known: Summary | None, run: t.Mapping[str, t.Any], sites: t.Sequence[
     summary: Summary = {
         "wave_id": run["wave_id"], "playbook": run["playbook"], "operator": run.get("operator", ""),
         "language": language, "started_at": (known or {}).get("started_at") or now(), "updated_at": now(),
+        # As the terminal last had it.
+        "shown": (known or {}).get("shown"),
         "complete": all(site["outcome"] not in OPEN for site in found),
         "good": all(site["good"] for site in found), "counts": counts(found), "next": "", "sites": found}
     summary["next"] = next_step(summary, language)
@@ -81,20 +85,23 @@ def counts(sites: t.Sequence[Site]) -> dict[str, int]:
 
 
 def next_step(summary: Summary, language: str) -> str:
-    """Return what to do next, with the whole of what is typed."""
-    names = ",".join(site["site"] for site in summary["sites"])
-    bad = [site["site"] for site in summary["sites"] if not site["good"] and site["outcome"] not in OPEN]
-    playbook = summary["playbook"]
+    """Return what to do next. A command that is not complete without the arguments it had says so."""
+    sites, playbook = summary["sites"], summary["playbook"]
+    names = ",".join(site["site"] for site in sites)
+    bad = [site["site"] for site in sites if not site["good"] and site["outcome"] not in OPEN]
+    begun = [site["site"] for site in sites if site["outcome"] == BEGUN]
+    rest = ",".join(site["site"] for site in sites if not site["good"])
     if playbook == "plan" and not bad and summary["complete"]:
         return say(language, "fleet_next_planned", sites=names)
-    if bad and playbook == "report":
+    if bad and (playbook == "report" or any(site["outcome"] == "failed_needs_human" for site in sites)):
         return say(language, "fleet_next_report", bad=", ".join(bad))
+    if begun:
+        return say(language, "fleet_next_begun", begun=",".join(begun))
+    if bad and playbook in _LEAVES_DONE:
+        return say(language, "fleet_next_again", bad=", ".join(bad), playbook=playbook, sites=names)
     if bad:
-        again = "" if playbook in ("plan", "backup", "validate") else f" -e rollback_confirm={names}"
-        return say(language, "fleet_next_again", bad=", ".join(bad), playbook=playbook, again=again)
-    if not summary["complete"]:
-        return say(language, "fleet_next_cut", playbook=playbook, sites=names)
-    return say(language, "next_done")
+        return say(language, "fleet_next_rest", bad=", ".join(bad), rest=rest)
+    return say(language, "next_done" if summary["complete"] else "fleet_next_more")
 
 
 def ended(summary: Summary, batch: t.Collection[str]) -> bool:

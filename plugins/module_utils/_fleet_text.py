@@ -11,7 +11,7 @@ import os
 import re
 from html import escape
 
-from ._fleet import NO_ANSWER, NO_RUN, OPEN, Site, Summary
+from ._fleet import CUT_OFF, NO_ANSWER, NO_RUN, OPEN, Site, Summary
 from ._messages import say
 from ._report_blocks import code, mark, sentence, table, text
 from ._report_markdown import dash
@@ -22,8 +22,8 @@ from ._summary import COLUMNS
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _KIND = {"failed_needs_human": "bad", "not_valid": "bad", "not_started": "none", "begun": "info", "planned": "info",
-         NO_ANSWER: "bad", NO_RUN: "none"}
-_COMMAND = re.compile(r"ansible-playbook [\w.-]+\.yml(?: -e \S+)?")
+         CUT_OFF: "bad", NO_ANSWER: "bad", NO_RUN: "none"}
+_COMMAND = re.compile(r"ansible-playbook [\w.-]+\.yml(?: (?:-e|--limit) \S+)?")
 # A reason on the terminal is its beginning; the whole stands in the summary's files and in the site's own report.
 REASON = 3 * COLUMNS
 
@@ -73,7 +73,9 @@ def heading(summary: Summary, language: str) -> str:
 
 
 def _short(told: str) -> str:
-    told = " ".join(told.split())
+    """A reason in one line: of a traceback its first line and its last, which says what it was."""
+    parts = [part for part in told.splitlines() if part.strip()]
+    told = " ".join(" ".join(parts if len(parts) < 4 else [parts[0], "...", parts[-1]]).split())
     return told if len(told) <= REASON else f"{told[:REASON - 3]}..."
 
 

@@ -30,6 +30,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "fleet_is_not_valid": ("not valid", "non valide"),
     "fleet_is_not_started": ("not started", "non commencé"),
     "fleet_is_begun": ("begun, not ended", "commencé, pas fini"),
+    "fleet_is_cut_off": ("CUT OFF", "COUPÉ"),
     "fleet_is_no_answer": ("no answer", "sans réponse"),
     "fleet_is_no_run": ("no run so far", "aucun run"),
     # Why
@@ -49,15 +50,21 @@ MESSAGES: dict[str, tuple[str, str]] = {
                            "Rien n'a été modifié. Pour tous ces sites : ansible-playbook rollback.yml "
                            "-e rollback_confirm={sites}"),
     "fleet_next_again": (
-        "See to {bad}, then the same command again: ansible-playbook {playbook}.yml{again} - sites that are done are left "
-        "as they are.",
-        "Occupez-vous de {bad}, puis la même commande : ansible-playbook {playbook}.yml{again} - les sites déjà faits "
-        "restent tels quels."),
+        "See to {bad}, then the same command again, with all the arguments it had: ansible-playbook {playbook}.yml "
+        "-e rollback_confirm={sites} - sites that are done are left as they are.",
+        "Occupez-vous de {bad}, puis la même commande, avec tous les arguments qu'elle avait : ansible-playbook "
+        "{playbook}.yml -e rollback_confirm={sites} - les sites déjà faits restent tels quels."),
+    "fleet_next_rest": (
+        "See to {bad}, then the same command again, with all the arguments it had, and only for the sites that are not "
+        "done: --limit {rest}",
+        "Occupez-vous de {bad}, puis la même commande, avec tous les arguments qu'elle avait, et seulement pour les sites "
+        "qui ne sont pas faits : --limit {rest}"),
     "fleet_next_report": ("See to {bad}; each site's own report says how.",
                           "Occupez-vous de {bad} ; le rapport de chaque site dit comment."),
-    "fleet_next_cut": (
-        "The rest follows by itself. If this run was cut off: ansible-playbook {playbook}.yml "
-        "-e rollback_confirm={sites}",
-        "La suite vient d'elle-même. Si ce run a été coupé : ansible-playbook {playbook}.yml "
-        "-e rollback_confirm={sites}"),
+    "fleet_next_begun": (
+        "At work, or cut off: {begun}. Where nothing works any more, services may be stopped: "
+        "ansible-playbook status.yml --limit {begun}",
+        "Au travail, ou coupé : {begun}. Là où plus rien ne travaille, des services sont peut-être arrêtés : "
+        "ansible-playbook status.yml --limit {begun}"),
+    "fleet_next_more": ("The rest follows by itself.", "La suite vient d'elle-même."),
 }

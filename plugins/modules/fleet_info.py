@@ -11,6 +11,8 @@ version_added: 0.2.0
 description:
   - Reads on the managed node how the newest run that acted on the database has ended, and changes nothing. Neither the
     server nor Docker's engine is asked.
+  - Where later runs changed nothing, because they were refused or found it rolled back already, the run that left it
+    so is told of, with its route, outage and losses.
 author:
   - the recyclic.rollback maintainers (@recyclic)
 extends_documentation_fragment:
@@ -37,8 +39,8 @@ RETURN = r"""
 entry:
   description:
     - What M(recyclic.rollback.fleet_summary) takes as a site's entry - C(outcome), C(run_id), C(database), C(route),
-      C(losses), C(outage_s), C(reason) and C(next). The outcome is V(no_run) where no run has acted, V(begun) where the
-      newest one has left no report.
+      C(losses), C(outage_s), C(reason) and C(next). The outcome is V(no_run) where no run has acted, V(cut_off) where
+      the newest one has left no report.
   type: dict
   returned: success
 """
@@ -47,9 +49,11 @@ import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json
-from ansible_collections.recyclic.rollback.plugins.module_utils._fleet import ACTING, BEGUN, NO_RUN, site_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._fleet import ACTING, CUT_OFF, NO_RUN, site_of
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META, REPORT
+
+ALREADY, REFUSED = NOTHING_DONE = ("already_rolled_back", "refused")
 
 
 def look(module, redact):
@@ -59,18 +63,26 @@ def look(module, redact):
 
 
 def found(params, state):
-    """The newest run that acted on this database; names of runs sort by time."""
+    """How the newest run that acted on this database left it; names of runs sort by time."""
     language, database = params["language"], params["login_db"]
+    nothing_done: dict = {}
     for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
         meta = None if name == "latest" else read_json(os.path.join(state.runs, name, META))
         if not meta or meta.get("playbook") not in ACTING or meta.get("database") != database:
             continue
         report = read_json(os.path.join(state.runs, name, REPORT))
-        if report:
+        outcome = report["outcome"] if report else CUT_OFF
+        if outcome in NOTHING_DONE:
+            nothing_done.setdefault(outcome, report)
+        elif ALREADY in nothing_done and outcome != "rolled_back":
+            break
+        elif report:
             return site_of("", {}, report)
-        return site_of("", {"outcome": BEGUN, "run_id": name, "database": database, "started_at":
-                            meta.get("started_at"), "reason": say(language, "fleet_cut", run_id=name)}, None)
-    return site_of("", {"outcome": NO_RUN, "database": database}, None)
+        else:
+            return site_of("", {"outcome": CUT_OFF, "run_id": name, "database": database, "started_at":
+                                meta.get("started_at"), "reason": say(language, "fleet_cut", run_id=name)}, None)
+    newest = nothing_done.get(ALREADY) or nothing_done.get(REFUSED)
+    return site_of("", {} if newest else {"outcome": NO_RUN, "database": database}, newest)
 
 
 def main():

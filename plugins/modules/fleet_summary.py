@@ -106,7 +106,8 @@ summary:
   type: dict
   returned: success
 lines:
-  description: The summary for the terminal; none before the last site of O(batch) has ended.
+  description: The summary for the terminal; none before the last site of O(batch) has ended,
+      or the first was held back.
   type: list
   elements: str
   returned: success
@@ -138,11 +139,16 @@ def summarize(params, check_mode):
                 "path": page}
     with _fleet.alone(place):
         summary = _fleet.merged(_fleet.read_summary(place), run, [site], params["gone"], language)
+        if site["outcome"] == _fleet.NOT_STARTED:
+            # Held back. The batch before may have lost the one that would have shown it.
+            shows = summary["shown"] != summary["counts"]
+        else:
+            shows = site["outcome"] not in _fleet.OPEN and _fleet.ended(summary, params["batch"])
+        summary["shown"] = summary["counts"] if shows else summary["shown"]
         for name, content in {_fleet.SUMMARY: _fleet.as_json(summary), **files(summary, language, place)}.items():
             write_file(os.path.join(place, name), content)
     _fleet.point(fleet, params["wave_id"])
-    last = site["outcome"] not in _fleet.OPEN and _fleet.ended(summary, params["batch"])
-    return {"changed": False, "summary": summary, "lines": lines(summary, language, page) if last else [],
+    return {"changed": False, "summary": summary, "lines": lines(summary, language, page) if shows else [],
             "path": page}
 
 

@@ -33,6 +33,7 @@ class Fleet:
     home: Path
     sites: dict[str, Site]
     settings: dict[str, Any] = field(default_factory=dict)
+    everywhere: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Site:
         return self.sites[name]
@@ -48,10 +49,13 @@ class Fleet:
             hosts[name] = json.loads(site.inventory().read_text())["rollback"]["hosts"]["site"]
             del hosts[name]["rollback_confirm"]
         path = self.home / "inventory.json"
+        # What is no site has no say, not even where it cannot be connected to at all.
         path.write_text(json.dumps({
+            "all": {"vars": self.everywhere},
+            "elsewhere": {"hosts": {"a switch": {"ansible_connection": "no.such.plugin"},
+                                    "stranger": {"ansible_connection": "local"}}},
             "rollback": {"hosts": {name: each for name, each in hosts.items() if not only or name in only},
-                         "vars": self.settings},
-            "elsewhere": {"hosts": {"stranger": {"ansible_connection": "local"}}}}))
+                         "vars": self.settings}}))
         return path
 
     def argv(self, playbook: str, *arguments: str, only: tuple[str, ...] = (), **settings: Any) -> list[str]:
@@ -108,18 +112,20 @@ def make_fleet(make_database: Callable[..., Any], tmp_path: Path) -> Callable[..
 
 MakeFleet = Callable[..., Fleet]
 THREE = ("north", "south", "east")
-ALL = ",".join((*THREE, "far"))
+# What Ansible takes for localhost is a site like others.
+FAR = "127.0.0.1"
+ALL = ",".join((*THREE, FAR))
 
 
 def test_a_batch_ends_what_it_began_and_what_comes_after_a_failure_is_untouched(make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(*THREE, "far", rollback_serial="3,5")
+    fleet = make_fleet(*THREE, FAR, rollback_serial="3,5")
     fleet.break_downgrade("south")
 
     played = fleet.play("rollback", rollback_confirm=ALL)
 
     assert played.status != 0
     assert outcomes(played) == {"north": "rolled_back", "south": "failed_unchanged", "east": "rolled_back",
-                                "far": "not_started"}, played.output
+                                FAR: "not_started"}, played.output
     assert fleet.rolled_back() == {"north", "east"}
     assert fleet.begun() == set(THREE)
     assert not played.report["complete"] and not played.report["good"]
@@ -142,18 +148,21 @@ def test_a_batch_ends_what_it_began_and_what_comes_after_a_failure_is_untouched(
 
     assert again.status == 0, again.output
     assert outcomes(again) == {"north": "already_rolled_back", "south": "rolled_back", "east": "already_rolled_back",
-                               "far": "rolled_back"}
+                               FAR: "rolled_back"}
     assert again.report["complete"] and again.report["good"]
     for name, backups in kept.items():
         assert re.search(rf"^{name} .*changed=0 ", again.output, flags=re.MULTILINE), again.output
         assert fleet[name].backups() == backups
 
-    # The same from each site's own evidence, which tells of the newest run of each.
+    # From each site's own evidence: of the run that did it, also where the one after it found nothing to do.
     (fleet.reports / "fleet").rename(fleet.home / "the job before")
     told = fleet.play("report")
     assert told.status == 0 and told.changed == 0, told.output
-    assert outcomes(told) == outcomes(again)
-    assert [site["run_id"] for site in told.report["sites"]] == [site["run_id"] for site in again.report["sites"]]
+    assert set(outcomes(told).values()) == {"rolled_back"}
+    by = {"north": played, "south": again, "east": played, FAR: again}
+    for site in told.report["sites"]:
+        did = next(found for found in by[site["site"]].report["sites"] if found["site"] == site["site"])
+        assert {key: site[key] for key in site if key != "report"} == {key: did[key] for key in did if key != "report"}
 
 
 def test_a_canary_that_fails_is_the_only_one_touched(make_fleet: MakeFleet) -> None:
@@ -166,6 +175,20 @@ def test_a_canary_that_fails_is_the_only_one_touched(make_fleet: MakeFleet) -> N
     assert outcomes(played) == {"north": "failed_unchanged", "south": "not_started"}, played.output
     assert fleet.begun() == {"north"} and fleet.rolled_back() == set()
     assert played.report["sites"][1]["run_id"] is None
+
+
+def test_what_waits_for_its_turn_in_the_same_batch_is_left_alone_too(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(*THREE, rollback_serial="2,1")
+    fleet.break_downgrade("north")
+
+    played = fleet.play("rollback", "--forks", "1", rollback_confirm=list(THREE))
+
+    assert played.status != 0
+    assert outcomes(played) == {"north": "failed_unchanged", "south": "not_started", "east": "not_started"}
+    assert fleet.begun() == {"north"} and fleet.rolled_back() == set()
+    assert "See to north, then" in played.report["next"]
+    assert played.output.count("rollback: 3 site(s), 0 done, 1 not done, 2 not ended") == 1
+    assert "the wave ends after north." in played.output and "the wave ends after north, " not in played.output
 
 
 def test_the_summary_is_right_after_a_lost_controller(make_fleet: MakeFleet) -> None:
@@ -183,7 +206,7 @@ def test_the_summary_is_right_after_a_lost_controller(make_fleet: MakeFleet) -> 
             os.killpg(lost.pid, signal.SIGKILL)
 
     assert {site["site"]: site["outcome"] for site in summary["sites"]} == {"north": "begun", "south": "not_started"}
-    assert not summary["complete"] and "rollback.yml -e rollback_confirm=north,south" in summary["next"]
+    assert not summary["complete"] and "status.yml --limit north" in summary["next"]
 
 
 def test_a_site_that_does_not_answer_stops_the_wave_and_hides_nobody(make_fleet: MakeFleet) -> None:
@@ -218,6 +241,10 @@ def test_what_confirms_one_site_or_names_another_confirms_no_wave(make_fleet: Ma
     refused("names no host of the group", "--limit", "stranger", rollback_confirm="north,south")
     for wrong in (0, "1,some"):
         refused("which are no sizes", rollback_serial=wrong, rollback_confirm="north,south")
+    # The play does not read an inventory for its own hosts: it would have others than were looked at.
+    fleet.everywhere["rollback_hosts"] = "north"
+    refused("rollback_hosts is for the command line", rollback_confirm=fleet["north"].database.name)
+    fleet.everywhere.clear()
     begun = fleet.begun()
     assert begun == {"north"}, "a canary that is refused stops the wave"
 
@@ -243,6 +270,18 @@ def test_on_a_terminal_a_wave_is_asked_once(make_fleet: MakeFleet) -> None:
     assert fleet.rolled_back() == set(fleet.sites)
     assert shown.count("Type the names of the 2 sites") == 1, shown
     assert re.search(r"BEFORE YOU CONFIRM(.|\n)*Type the names", shown)
+
+
+def test_a_question_that_is_broken_off_confirms_no_site(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet("north", "south", rollback_serial=2)
+
+    status, shown = answered_by(fleet.argv("rollback"), fleet.home, "\x03a", b"go on with all of them")
+
+    assert status != 0 and shown.count("is not confirmed") >= 2, shown
+    assert fleet.rolled_back() == set()
+    for site in fleet.sites.values():
+        assert site.evidence("report.json")["outcome"] == "refused", shown
+        assert not site.backups()
 
 
 def test_plan_backup_and_drill_take_all_sites_at_once(make_fleet: MakeFleet) -> None:

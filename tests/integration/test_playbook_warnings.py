@@ -42,8 +42,8 @@ def answered_by(argv: list[str], home: Path, answer: str, asked: bytes) -> tuple
         if not select.select([master], [], [], 2)[0]:
             waited += 1
             assert waited < 60, sent.decode()
-            # What is typed before the question stands is thrown away.
-            if asked in sent:
+            # What is typed before the question stands is thrown away, and once it is answered nothing more is typed.
+            if asked in sent[-1000:]:
                 os.write(master, answer.encode() + b"\r")
             continue
         waited = 0

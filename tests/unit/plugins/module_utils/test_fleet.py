@@ -63,13 +63,15 @@ def test_a_batch_has_ended_when_none_of_its_own_is_still_to_end() -> None:
 
 @pytest.mark.parametrize(("playbook", "outcomes", "said"), [
     ("rollback", ["rolled_back", "rolled_back", "already_rolled_back"], "Nothing more to do."),
-    ("rollback", ["rolled_back", "failed_unchanged", None], "See to south, then the same command again: "
-     "ansible-playbook rollback.yml -e rollback_confirm=north,south,east"),
-    ("rollback", ["rolled_back", None, None], "If this run was cut off: ansible-playbook rollback.yml "
-     "-e rollback_confirm=north,south,east"),
+    ("rollback", ["rolled_back", "failed_unchanged", None], "See to south, then the same command again, with all the "
+     "arguments it had: ansible-playbook rollback.yml -e rollback_confirm=north,south,east"),
+    ("rollback", ["rolled_back", "failed_needs_human", None], "See to south; each site's own report says how."),
+    ("rollback", ["rolled_back", None, None], "The rest follows by itself."),
+    ("rollback", ["rolled_back", "begun", None], "services may be stopped: ansible-playbook status.yml --limit south"),
+    # Repeated at a site that is done, a restore would put it back once more.
+    ("restore", ["restored", "failed_unchanged", None], "only for the sites that are not done: --limit south,east"),
     ("plan", ["planned"] * 3, "ansible-playbook rollback.yml -e rollback_confirm=north,south,east"),
-    ("backup", ["backed_up", "refused", "backed_up"], "See to south, then the same command again: "
-     "ansible-playbook backup.yml -"),
+    ("backup", ["backed_up", "refused", "backed_up"], "only for the sites that are not done: --limit south"),
     ("report", ["rolled_back", "no_answer", "no_run"], "See to south, east; each site's own report says how."),
 ])
 def test_what_to_type_next(playbook: str, outcomes: list[str | None], said: str) -> None:
@@ -109,6 +111,20 @@ def test_many_write_at_once_and_none_is_lost(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in place.iterdir()} == {0o600}
 
 
+def test_a_site_that_is_held_back_shows_what_nobody_was_left_to_show(tmp_path: Path) -> None:
+    def told(site: str, outcome: str, *gone: str) -> list[str]:
+        found: list[str] = summarize({**given(tmp_path, site, outcome=outcome), "batch": [site], "gone": gone},
+                                     False)["lines"]
+        return found
+
+    assert told("north", "begun") == []
+    lost = told("south", "not_started", "north")
+    assert "services may be stopped" in "".join(lost) and "See to north" in lost[-1]
+    assert told("east", "not_started", "north") == [], "once"
+    assert json.loads((tmp_path / "fleet" / "latest" / "fleet.json").read_text())["counts"] == {
+        "no_answer": 1, "not_started": 2}
+
+
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     assert summarize(given(tmp_path, "north", outcome="begun"), True)["summary"]["sites"][0]["outcome"] == "begun"
     assert list(tmp_path.iterdir()) == []
@@ -135,5 +151,5 @@ def test_terminal_markdown_and_page_say_the_same_of_each_site(language: str) -> 
 
 def test_there_are_words_for_each_outcome() -> None:
     for outcome in (*GOOD, "refused", "failed_unchanged", "failed_needs_human", "not_valid", *_fleet.OPEN,
-                    _fleet.NO_ANSWER, _fleet.NO_RUN):
+                    _fleet.NO_ANSWER, _fleet.NO_RUN, _fleet.CUT_OFF):
         assert f"fleet_is_{outcome}" in MESSAGES, outcome

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, the recyclic.rollback maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which of a site's runs tells how it stands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory
+from ansible_collections.recyclic.rollback.plugins.module_utils._run import META, REPORT
+from ansible_collections.recyclic.rollback.plugins.modules.fleet_info import found
+
+OTHER = ("rollback", "rolled_back", "another")
+
+
+@pytest.mark.parametrize(("runs", "told"), [
+    ([], ("no_run", None)),
+    ([("plan", "planned", "recyclic"), OTHER], ("no_run", None)),
+    ([("rollback", "rolled_back", "recyclic"), ("plan", "planned", "recyclic"), OTHER], ("rolled_back", "run-0")),
+    # Those that found nothing to do point to the one that did it, as long as nothing came in between.
+    ([("rollback", "rolled_back", "recyclic"), *[("rollback", "already_rolled_back", "recyclic")] * 2],
+     ("rolled_back", "run-0")),
+    ([("rollback", "rolled_back", "recyclic"), ("remigrate", "remigrated", "recyclic"),
+      ("rollback", "already_rolled_back", "recyclic")], ("already_rolled_back", "run-2")),
+    ([("rollback", None, "recyclic"), ("rollback", "already_rolled_back", "recyclic")],
+     ("already_rolled_back", "run-1")),
+    ([("rollback", "already_rolled_back", "recyclic")], ("already_rolled_back", "run-0")),
+    ([("rollback", "rolled_back", "recyclic"), ("undo", None, "recyclic")], ("cut_off", "run-1")),
+    # What was refused left it as it was.
+    ([("rollback", "failed_needs_human", "recyclic"), ("rollback", "refused", "recyclic")],
+     ("failed_needs_human", "run-0")),
+    ([("rollback", "refused", "recyclic")] * 2, ("refused", "run-1")),
+])
+def test_the_newest_run_that_acted_tells(
+    tmp_path: Path, runs: list[tuple[str, str | None, str]], told: tuple[str, str | None]
+) -> None:
+    for number, (playbook, outcome, database) in enumerate(runs):
+        place = tmp_path / "runs" / f"run-{number}"
+        place.mkdir(parents=True)
+        (place / META).write_text(json.dumps({"playbook": playbook, "database": database}))
+        if outcome:
+            (place / REPORT).write_text(json.dumps({"run_id": place.name, "outcome": outcome, "database": database}))
+
+    site = found({"language": "en", "login_db": "recyclic"}, StateDirectory(str(tmp_path)))
+
+    assert (site["outcome"], site["run_id"]) == told
