@@ -2,19 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A stand-in for AWX's API, for the modules of awx.awx: not AWX, and no proof of how AWX itself behaves.
 
-It keeps objects as AWX 24.6 does where the modules look: lists with filters, creation, change, associations, surveys,
-approvals, secrets shown as $encrypted$. It refuses what AWX refuses at load (a playbook that is not in the project, a
-survey, message, rule or credential that is not well formed, a cycle in a workflow, a name twice, a second credential of
-one type), and is stricter in one thing: a field it does not know is refused, where AWX ignores it.
+It keeps objects as AWX 24.6 does where the modules look: lists with filters, creation, change, removal, associations,
+surveys, approvals, secrets shown as $encrypted$. It refuses what AWX refuses at load (a playbook that is not in the
+project, a survey, message, rule or credential that is not well formed, a cycle in a workflow, a name twice, a second
+credential of one type), and is stricter in one thing: a field it does not know is refused, where AWX ignores it. After
+each write it notes what a launch of the workflow would run.
 
-It does not run jobs, update projects, synchronise inventories, send messages, know permissions, or fill in what AWX
-computes. What it lets pass, AWX may still refuse.
+It does not run jobs, update projects, synchronise inventories (it says that it did), send messages, know permissions,
+or fill in what AWX computes. What it lets pass, AWX may still refuse.
 """
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import itertools
 import json
 import re
@@ -27,15 +27,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import rules
+from kinds import EDGES, KINDS, NODES, UNIFIED
 
 API = "/api/v2/"
 TOKEN = "a token of the stand-in"
 HIDDEN = "$encrypted$"
-UNIFIED = ("job_templates", "workflow_job_templates", "projects", "workflow_approval_templates")
-EDGES = ("success_nodes", "failure_nodes", "always_nodes")
-TOLD = {f"notification_templates_{event}": "notification_templates" for event in ("started", "success", "error")}
-GROUPS = {"instance_groups": "instance_groups"}
-OWNED = {"organization": "organizations"}
+MESSAGES = ("started", "success", "error", "workflow_approval")
+Thing = dict[str, Any]
 
 
 class Refused(Exception):
@@ -46,76 +44,9 @@ class Refused(Exception):
         self.status = status
 
 
-@dataclasses.dataclass
-class Kind:
-    """One resource: its fields with their defaults (which tell their types), what they refer to, its lists."""
-
-    fields: dict[str, Any]
-    refers: dict[str, str] = dataclasses.field(default_factory=dict)
-    lists: dict[str, str] = dataclasses.field(default_factory=dict)
-    unique: tuple[str, ...] = ("name",)
-    required: tuple[str, ...] = ("name",)
-    # Sent by the modules, and not theirs to set.
-    ignored: tuple[str, ...] = ()
-
-
-def asks(*names: str) -> dict[str, bool]:
-    return {f"ask_{name}_on_launch": False for name in names}
-
-
-KINDS = {
-    "organizations": Kind({"name": "", "description": "", "max_hosts": 0},
-                          {"default_environment": "execution_environments"},
-                          {"galaxy_credentials": "credentials", **GROUPS, **TOLD}),
-    "instance_groups": Kind({"name": ""}),
-    "credential_types": Kind({"name": "", "description": "", "kind": "cloud", "inputs": {}, "injectors": {},
-                              "managed": False}),
-    "credentials": Kind({"name": "", "description": "", "inputs": {}}, {**OWNED, "credential_type": "credential_types"},
-                        unique=("name", "organization", "credential_type"), required=("name", "credential_type")),
-    "execution_environments": Kind({"name": "", "description": "", "image": "", "pull": ""},
-                                   {**OWNED, "credential": "credentials"}, required=("name", "image")),
-    "projects": Kind(
-        {"name": "", "description": "", "scm_type": "", "scm_url": "", "scm_branch": "", "scm_refspec": "",
-         "scm_clean": False, "scm_update_on_launch": False, "scm_update_cache_timeout": 0, "scm_revision": "0" * 40},
-        {**OWNED, "credential": "credentials", "default_environment": "execution_environments"}, TOLD,
-        unique=("name", "organization")),
-    "inventories": Kind({"name": "", "description": "", "kind": "", "host_filter": None, "variables": ""}, OWNED,
-                        GROUPS, unique=("name", "organization"), required=("name", "organization")),
-    "inventory_sources": Kind(
-        {"name": "", "description": "", "source": "", "source_path": "", "overwrite": False, "overwrite_vars": False,
-         "update_on_launch": False, "update_cache_timeout": 0},
-        {"inventory": "inventories", "source_project": "projects", "execution_environment": "execution_environments"},
-        TOLD, unique=("name", "inventory"), required=("name", "inventory", "source")),
-    "notification_templates": Kind(
-        {"name": "", "description": "", "notification_type": "", "notification_configuration": {}, "messages": {}},
-        OWNED, unique=("name", "organization"), required=("name", "organization", "notification_type")),
-    "job_templates": Kind(
-        {"name": "", "description": "", "job_type": "run", "playbook": "", "forks": 0, "limit": "", "extra_vars": "---",
-         "allow_simultaneous": False, "job_slice_count": 1, "survey_enabled": False, "become_enabled": False,
-         **asks("limit", "verbosity", "job_type", "diff_mode", "job_slice_count", "variables")},
-        {"inventory": "inventories", "project": "projects", "execution_environment": "execution_environments"},
-        {"credentials": "credentials", **GROUPS, **TOLD}, required=("name", "project", "playbook"),
-        unique=("name", "organization"), ignored=("organization",)),
-    "workflow_job_templates": Kind(
-        {"name": "", "description": "", "extra_vars": "---", "allow_simultaneous": False, "survey_enabled": False,
-         "limit": None, **asks("limit", "variables")},
-        {**OWNED, "inventory": "inventories"},
-        {**TOLD, "notification_templates_approvals": "notification_templates"}, unique=("name", "organization")),
-    "workflow_job_template_nodes": Kind(
-        {"identifier": "", "extra_data": {}, "all_parents_must_converge": False},
-        {"workflow_job_template": "workflow_job_templates", "unified_job_template": "unified_job_templates"},
-        dict.fromkeys(EDGES, "workflow_job_template_nodes"), unique=("identifier", "workflow_job_template"),
-        required=("identifier", "workflow_job_template"), ignored=("type",)),
-    "workflow_approval_templates": Kind({"name": "", "description": "", "timeout": 0}, unique=()),
-    "schedules": Kind({"name": "", "description": "", "rrule": "", "enabled": True, "extra_data": {}},
-                      {"unified_job_template": "unified_job_templates"}, unique=("name", "unified_job_template"),
-                      required=("name", "rrule", "unified_job_template")),
-}
-Thing = dict[str, Any]
-
-
 class Controller:
-    """The objects, and what may be done to them. `writes` counts what changed or tried to."""
+    """The objects, and what may be done to them. `writes` counts what changed or tried to; `moments` holds, for each
+    of them, what could run unapproved after it."""
 
     def __init__(self, project: Path) -> None:
         self.project = project
@@ -123,6 +54,7 @@ class Controller:
         self.lists: dict[tuple[str, int, str], list[int]] = {}
         self.surveys: dict[int, Thing] = {}
         self.writes: list[str] = []
+        self.moments: list[tuple[str, set[str], set[str]]] = []
         self.ids = itertools.count(1)
 
     # Looking
@@ -147,11 +79,14 @@ class Controller:
         """As the API gives it: secrets hidden, with its address and those of what belongs to it."""
         url = f"{API}{kind}/{thing['id']}/"
         shown = {**copy.deepcopy(thing), "type": kind.removesuffix("s").replace("inventorie", "inventory"), "url": url,
-                 "summary_fields": {}, "related": {"survey_spec": f"{url}survey_spec/"}}
-        if kind == "workflow_job_template_nodes" and thing["unified_job_template"]:
-            number = thing["unified_job_template"]
-            found = next(one for one in UNIFIED if number in self.things[one])
+                 "summary_fields": {}, "related": {"survey_spec": f"{url}survey_spec/", "update": f"{url}update/"}}
+        if kind == NODES:
+            shown |= {edge: list(self.lists.get((kind, thing["id"], edge), [])) for edge in EDGES}
+        if kind == NODES and (number := thing["unified_job_template"]):
+            found = self.runs(thing)
             shown["related"]["unified_job_template"] = f"{API}{found}/{number}/"
+            shown["summary_fields"]["unified_job_template"] = {
+                "id": number, "unified_job_type": "job" if found == "job_templates" else "workflow_approval"}
         for field in ("inputs", "notification_configuration") if kind != "credential_types" else ():
             for key, value in shown.get(field, {}).items():
                 if value and (field == "inputs" or key in rules.PASSWORDS):
@@ -195,9 +130,22 @@ class Controller:
             raise Refused(f"{kind}: {thing.get('name')} is there already")
         if kind in CHECKS:
             CHECKS[kind](self, thing, old)
+        if kind == "notification_templates" and old:
+            thing["messages"] = {**dict.fromkeys(MESSAGES), **thing["messages"]}
         thing["id"] = number or next(self.ids)
         self.things[kind][thing["id"]] = thing
         return thing
+
+    def delete(self, kind: str, number: int) -> None:
+        """With what led to it; a node with its approval."""
+        gone = self.things[kind].pop(number)
+        if kind == NODES:
+            self.things["workflow_approval_templates"].pop(gone["unified_job_template"], None)
+        for (owner, one, name), ids in list(self.lists.items()):
+            if (owner, one) == (kind, number):
+                del self.lists[owner, one, name]
+            elif KINDS[owner].lists[name] == kind and number in ids:
+                ids.remove(number)
 
     def associate(self, kind: str, number: int, name: str, sent: Thing) -> None:
         other, ids = KINDS[kind].lists[name], self.lists.setdefault((kind, number, name), [])
@@ -217,30 +165,69 @@ class Controller:
                 raise Refused("a cycle")
         ids.append(sent["id"])
 
+    # The workflow
+
+    def runs(self, node: Thing) -> str:
+        """What kind of template a node has."""
+        return next((one for one in UNIFIED if node["unified_job_template"] in self.things[one]), "")
+
+    def children(self, node: int, *edges: str) -> set[int]:
+        return {child for edge in edges or EDGES for child in self.lists.get((NODES, node, edge), [])}
+
     def reached(self, node: int) -> set[int]:
         """Where a workflow can get to from a node, itself included."""
         found, todo = {node}, [node]
         while todo:
-            one = todo.pop()
-            for edge in EDGES:
-                new = set(self.lists.get(("workflow_job_template_nodes", one, edge), [])) - found
-                found |= new
-                todo += new
+            new = self.children(todo.pop()) - found
+            found |= new
+            todo += new
         return found
+
+    def unapproved(self) -> tuple[set[str], set[str]]:
+        """Of a launch at this moment: the nodes with a job template that start at once, and all that might follow with
+        nobody's consent. A node without a template counts as failed; an approval as denied."""
+        nodes = self.things[NODES]
+        roots = set(nodes) - {child for node in nodes for child in self.children(node)}
+        seen, todo = set(roots), list(roots)
+        while todo:
+            node = todo.pop()
+            job = self.runs(nodes[node]) == "job_templates"
+            new = self.children(node, *(() if job else ("failure_nodes", "always_nodes"))) - seen
+            seen |= new
+            todo += new
+
+        def jobs(some: set[int]) -> set[str]:
+            return {nodes[one]["identifier"] for one in some if self.runs(nodes[one]) == "job_templates"}
+
+        return jobs(roots), jobs(seen)
+
+    def drawn(self) -> Thing:
+        """The workflow's nodes: what each runs, and where it leads."""
+        return {node["identifier"]: (
+            self.get("unified_job_templates", node["unified_job_template"])["name"],
+            {edge: self.linked(node["identifier"], edge) for edge in EDGES}) for node in self.things[NODES].values()}
 
     def linked(self, node: str, edge: str) -> set[str]:
         """The nodes a node leads to, by their identifiers."""
-        kind = "workflow_job_template_nodes"
-        ids = self.lists.get((kind, self.named(kind, node)["id"], edge), [])
-        return {self.things[kind][number]["identifier"] for number in ids}
+        children = self.children(self.named(NODES, node)["id"], edge)
+        return {self.things[NODES][number]["identifier"] for number in children}
 
     # Requests
 
     def answer(self, method: str, path: str, query: dict[str, str], sent: Thing) -> tuple[int, Any]:
+        if method == "GET":
+            return self.act(method, path, query, sent)
+        write = f"{method} {path} {json.dumps(sent)[:200]}"
+        self.writes.append(write)
+        done = self.act(method, path, query, sent)
+        self.moments.append((write, *self.unapproved()))
+        return done
+
+    def act(self, method: str, path: str, query: dict[str, str], sent: Thing) -> tuple[int, Any]:
         parts = path.removeprefix(API).strip("/").split("/")
         kind, number, part = parts[0], int(parts[1]) if len(parts) > 1 else None, parts[2] if len(parts) > 2 else None
-        if method != "GET":
-            self.writes.append(f"{method} {path} {json.dumps(sent)[:200]}")
+        if kind == "inventory_updates":
+            return 200, {"id": number, "status": "successful", "finished": "2026-01-05T01:45:00Z", "failed": False}
         if kind not in (*KINDS, "unified_job_templates"):
             raise Refused(f"there is no {path}", 404)
         if number is None:
@@ -248,6 +235,12 @@ class Controller:
                 return 201, self.shown(kind, self.save(kind, sent))
             return 200, page([self.shown(one, thing) for one, thing in self.find(kind, query)])
         self.get(kind, number)
+        if part is None and method == "DELETE":
+            self.delete(kind, number)
+            return 204, None
+        if part == "update" and kind == "inventory_sources":
+            self.get(kind, number)["status"] = "successful"
+            return 202, {"id": number, "status": "pending", "url": f"{API}inventory_updates/{number}/"}
         if part is None:
             return 200, self.shown(kind, self.save(kind, sent, number) if method == "PATCH" else self.get(kind, number))
         if part == "survey_spec" and kind in ("job_templates", "workflow_job_templates"):
@@ -256,7 +249,7 @@ class Controller:
                     raise Refused(reason)
                 self.surveys[number] = sent
             return 200, self.surveys.get(number, {})
-        if part == "create_approval_template" and kind == "workflow_job_template_nodes":
+        if part == "create_approval_template" and kind == NODES:
             approval = self.save("workflow_approval_templates", sent)
             self.get(kind, number)["unified_job_template"] = approval["id"]
             return 201, self.shown("workflow_approval_templates", approval)

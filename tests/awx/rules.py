@@ -88,8 +88,8 @@ def passed_on(spec: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 # The fields a message may use of a job, and of an approval, with values of their kind.
-JOB = {"id": 42, "name": "plan", "status": "successful", "url": "/api/v2/jobs/42/", "artifacts": {}, "limit": "",
-       "playbook": "plan.yml", "job_explanation": ""}
+JOB = {"id": 42, "name": "Recyclic - in question", "status": "successful", "url": "/api/v2/jobs/42/", "limit": "",
+       "artifacts": {}, "playbook": "plan.yml", "job_explanation": ""}
 CONTEXT: dict[str, Any] = {
     "job": JOB, "job_friendly_name": "Job", "url": "https://awx/#/jobs/42", "job_metadata": "{}",
     "approval_status": "running", "approval_node_name": "approve", "workflow_url": "https://awx/#/workflows/1"}
@@ -102,10 +102,10 @@ def render(text: str, context: dict[str, Any]) -> str:
 
 
 def each_message(messages: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Event, part and text of everything that is sent."""
+    """Event, part and text of everything that is sent; an event that is null has AWX's own text."""
     for event, parts in messages.items():
-        for name, found in parts.items() if event == "workflow_approval" else [(event, parts)]:
-            for part, text in found.items():
+        for name, found in (parts or {}).items() if event == "workflow_approval" else [(event, parts)]:
+            for part, text in (found or {}).items():
                 yield name, part, text
 
 
@@ -116,7 +116,7 @@ def notification(kind: str, configuration: dict[str, Any], messages: dict[str, A
             return f"notification: {field} is missing"
         if configuration[field].__class__ is not expected or (expected is list and not configuration[field]):
             return f"notification: {field} is of another type, or empty"
-    if set(messages) - {*EVENTS, "workflow_approval"} or set(messages.get("workflow_approval", {})) - set(APPROVALS):
+    if set(messages) - {*EVENTS, "workflow_approval"} or set(messages.get("workflow_approval") or {}) - set(APPROVALS):
         return "notification: there is no such event"
     for event, part, text in each_message(messages):
         if part not in ("message", "body") or not isinstance(text, str):

@@ -35,11 +35,9 @@ def test_everything_is_made(loaded: Loaded, objects: Objects) -> None:
     variables = [question["variable"] for question in store.surveys[rollback["id"]]["spec"]]
     assert variables[0] == "rollback_confirm" and "rollback_accept" in variables
     workflow = store.named("workflow_job_templates", "Recyclic - rollback workflow")
-    assert store.surveys[workflow["id"]]["spec"][0]["required"], "the workflow cannot be launched unconfirmed"
-    for row in objects["awx_objects_nodes"]:
-        for edge in ("success", "failure", "always"):
-            assert store.linked(row["node"], f"{edge}_nodes") == set(row.get(edge, [])), row["node"]
-    assert store.linked("approve-plan", "success_nodes") == {"rollback"}
+    confirm = store.surveys[workflow["id"]]["spec"][0]
+    assert confirm["required"] and confirm["min"] == 1, "the workflow cannot be launched unconfirmed"
+    assert store.drawn() == meant(objects)
     approval = store.named("workflow_approval_templates", "Accord sur le plan / Approve the plan")
     assert approval["timeout"] == 14400 and "dba@example.org" in approval["description"]
     assert store.named("workflow_job_template_nodes", "approve-plan")["unified_job_template"] == approval["id"]
@@ -57,7 +55,28 @@ def test_everything_is_made(loaded: Loaded, objects: Objects) -> None:
     assert len(store.lists["job_templates", plan["id"], "credentials"]) == 2
 
 
+def meant(objects: Objects) -> dict[str, Any]:
+    """The workflow, as the role's data have it."""
+    return {row["node"]: (row.get("name") or f"Recyclic - {row['playbook']}", {
+        f"{edge}_nodes": set(row.get(edge, [])) for edge in ("success", "failure", "always")})
+        for row in objects["awx_objects_nodes"] + objects["awx_objects_approvals"]}
+
+
+# What nobody may start without having been asked.
+ASKED = {"rollback", "emergency-stop"}
+
+
+def test_a_load_that_is_cut_off_leaves_nothing_that_runs_unapproved(loaded: Loaded) -> None:
+    """After each single write of the first load, as if it had been the last."""
+    writes = [write for write, _roots, _unapproved in loaded.store.moments if "workflow_job_template_nodes" in write]
+    assert len(writes) > 30, "each was looked at"
+    assert [moment for moment in loaded.store.moments if moment[1] - {"plan"} or moment[2] & ASKED] == []
+
+
 def test_loaded_again_it_changes_nothing_and_tells_no_secret(loaded: Loaded) -> None:
+    # Somebody opened one in AWX's form and saved it as it was.
+    notification = loaded.store.named("notification_templates", "Recyclic - team chat")
+    loaded.store.save("notification_templates", {"description": ""}, notification["id"])
     before = loaded.store.snapshot()
     loaded.store.writes.clear()
     again = loaded.play("-vvv")
@@ -66,30 +85,109 @@ def test_loaded_again_it_changes_nothing_and_tells_no_secret(loaded: Loaded) -> 
     assert SECRET not in loaded.first.stdout + again.stdout + loaded.first.stderr + again.stderr
 
 
+def others(store: controller.Controller) -> Any:
+    """All but the workflow's nodes, which are made anew with other numbers."""
+    things, lists, surveys = store.snapshot()
+    nodes = ("workflow_job_template_nodes", "workflow_approval_templates")
+    return ({kind: found for kind, found in things.items() if kind not in nodes},
+            {key: ids for key, ids in lists.items() if key[0] not in nodes}, surveys)
+
+
 def test_what_was_changed_by_hand_is_put_right_but_not_with_check(loaded: Loaded, objects: Objects) -> None:
     # Enough to see a change in: the rest takes a second each.
-    few = {"awx_objects_schedules": [], "awx_objects_approvals": [],
-           "awx_objects_templates": [row for row in objects["awx_objects_templates"] if row["playbook"] == "plan"],
-           "awx_objects_nodes": [row for row in objects["awx_objects_nodes"] if row["node"] == "rollback"]}
-    store = loaded.store
-    plan, node = (store.named("job_templates", "Recyclic - plan"),
-                  store.named("workflow_job_template_nodes", "rollback"))
+    few = {"awx_objects_schedules": [],
+           "awx_objects_templates": [row for row in objects["awx_objects_templates"] if row["playbook"] == "plan"]}
+    store, kind = loaded.store, "workflow_job_template_nodes"
+    plan, rollback = (store.named("job_templates", "Recyclic - plan"), store.named(kind, "rollback"))
     # A secret somebody filled in is theirs; it stays.
     store.named("credentials", "Recyclic - notifications")["inputs"] = {"smtp_password": "filled in by hand"}
-    meant = store.snapshot()
+    before = others(store)
     plan["allow_simultaneous"] = False
     store.surveys[plan["id"]] = copy.deepcopy(store.surveys[plan["id"]])
     store.surveys[plan["id"]]["spec"][0]["required"] = True
-    store.lists["workflow_job_template_nodes", node["id"], "failure_nodes"].clear()
     store.lists["job_templates", plan["id"], "credentials"].pop()
+    # A node of theirs stops everything at once, and goes on to the rollback; and one of ours lost its way out.
+    stray = store.save(kind, {
+        "identifier": "5f0c7a52-stray", "workflow_job_template": rollback["workflow_job_template"],
+        "unified_job_template": store.named("job_templates", "Recyclic - emergency_stop")["id"]})
+    store.associate(kind, stray["id"], "always_nodes", {"id": rollback["id"]})
+    store.lists[kind, rollback["id"], "failure_nodes"].clear()
+    assert store.unapproved()[0] == {"plan", "5f0c7a52-stray"} and "rollback" in store.unapproved()[1]
     drifted = store.snapshot()
     store.writes.clear()
     tried = loaded.play("--check", **few)
-    assert recap(tried)["changed"] == 2, tried.stdout[-3000:]
+    assert recap(tried)["changed"] == 2 and "would make them anew" in " ".join(tried.stdout.split()), tried.stdout
     assert store.writes == [] and store.snapshot() == drifted
+    store.moments.clear()
     put_right = loaded.play(**few)
-    assert put_right.returncode == 0 and recap(put_right)["changed"] == 2, put_right.stdout[-3000:]
-    assert store.snapshot() == meant
+    assert put_right.returncode == 0 and recap(put_right)["changed"] == 5, put_right.stdout[-3000:]
+    assert others(store) == before and store.drawn() == meant(objects)
+    # Wherever this load is cut off, nothing starts by itself that did not do so before it.
+    assert [roots for _write, roots, _all in store.moments if roots - {"plan", stray["identifier"]}] == []
+    assert all(write.startswith("DELETE") for write, roots, unapproved in store.moments
+               if kind in write and (stray["identifier"] in roots or unapproved & ASKED))
+
+
+def test_what_is_named_to_it_is_used_and_what_no_job_synchronises_it_does(loaded: Loaded, objects: Objects) -> None:
+    """Everything an inventory may name beside the worked example's, in an AWX that has it."""
+    store = controller.Controller(ROOT)
+    for name in ("ssh", "vault", "git", "registry", "galaxy"):
+        kind = store.save("credential_types", {"name": name})
+        store.save("credentials", {"name": f"our {name}", "credential_type": kind["id"]})
+    store.save("instance_groups", {"name": "near the sites"})
+    with controller.serve(store) as address:
+        settings = {
+            "awx_objects_host": address, "awx_objects_token": controller.TOKEN, "awx_objects_validate_certs": False,
+            "awx_objects_galaxy_credentials": ["our galaxy"], "awx_objects_instance_groups": ["near the sites"],
+            "awx_objects_image_credential": "our registry", "awx_objects_project_credential": "our git",
+            "awx_objects_machine_credential": "our ssh", "awx_objects_vault_credential": "our vault",
+            "awx_objects_update_on_launch": False, "awx_objects_update_secrets": True, "awx_objects_schedules": [],
+            "awx_objects_nodes": [], "awx_objects_approvals": [], "awx_objects_notifications": [
+                {"name": "slack", "type": "slack", "tells": ["failures"],
+                 "configuration": {"token": SECRET, "channels": ["#rollback"]}},
+                {"name": "hook", "type": "webhook", "tells": ["approvals"],
+                 "configuration": {"url": "https://hooks.example.org/"}}],
+            "awx_objects_templates": [row for row in objects["awx_objects_templates"] if row["playbook"] == "plan"]}
+        played = Loaded(store, address, loaded.home).play("-v", environment=NOWHERE, **settings)
+        # The repository was down when it was to be synchronised.
+        store.named("inventory_sources", "Recyclic - source")["status"] = "failed"
+        store.writes.clear()
+        again = Loaded(store, address, loaded.home).play(environment=NOWHERE, **{
+            **settings, "awx_objects_update_secrets": False, "awx_objects_own_credentials": False,
+            "awx_objects_templates": []})
+    assert played.returncode == 0, played.stdout[-3000:]
+    assert SECRET not in played.stdout and controller.TOKEN not in played.stdout
+
+    def names(kind: str, owner: str, field: str) -> list[str]:
+        ids = store.lists[kind, store.named(kind, owner)["id"], field]
+        return [store.get(controller.KINDS[kind].lists[field], one)["name"] for one in ids]
+
+    assert names("organizations", "Recyclic", "galaxy_credentials") == ["our galaxy"]
+    assert names("job_templates", "Recyclic - plan", "instance_groups") == ["near the sites"]
+    assert set(names("job_templates", "Recyclic - plan", "credentials")) == {
+        "our ssh", "our vault", "Recyclic - database", "Recyclic - notifications"}
+    assert names("job_templates", "Recyclic - plan", "notification_templates_error") == ["Recyclic - slack"]
+    for kind, owner, name in (("projects", "project", "our git"),
+                              ("execution_environments", "execution environment", "our registry")):
+        credential = store.named(kind, f"Recyclic - {owner}")["credential"]
+        assert store.get("credentials", credential)["name"] == name
+    assert not store.named("inventory_sources", "Recyclic - source")["update_on_launch"]
+    assert [write.split()[1].split("/")[-2] for write in store.writes] == ["update"] and recap(again)["changed"] == 1
+    assert store.named("inventory_sources", "Recyclic - source")["status"] == "successful"
+
+
+NOWHERE = {"CONTROLLER_HOST": "", "CONTROLLER_OAUTH_TOKEN": ""}
+
+
+def test_secrets_that_are_not_whole_are_refused_before_anything_is_sent(loaded: Loaded) -> None:
+    loaded.store.writes.clear()
+    refused = loaded.play("-vvv", awx_objects_secrets={
+        "databse": {}, "database": {"api_token": SECRET, "pasword": SECRET}, "notifications": SECRET})
+    said = " ".join(refused.stdout.split())
+    assert refused.returncode != 0 and "databse : inconnu / unknown." in said, refused.stdout[-3000:]
+    assert "database : manque / missing: database_url, login_password ; inconnu / unknown: pasword." in said
+    assert "notifications : pas un dictionnaire / no dictionary." in said
+    assert loaded.store.writes == [] and SECRET not in refused.stdout + refused.stderr
 
 
 def test_nothing_is_loaded_into_an_unknown_awx_or_without_its_collection(loaded: Loaded) -> None:

@@ -35,6 +35,24 @@ def specs() -> dict[str, Any]:
     return found
 
 
+# The arguments that playbooks give a default themselves, and no role documents.
+OF_PLAYBOOKS: dict[str, dict[str, Any]] = {
+    "validate_expectation": {"type": "str", "choices": ["rolled_back", "migrated"], "default": "rolled_back"},
+    "validate_baseline": {"type": "str", "default": ""},
+    "restore_backup": {"type": "str", "default": "latest"},
+    "restore_tables": {"type": "list", "elements": "str", "default": []},
+    "restore_mode": {"type": "str", "choices": ["replace", "missing"], "default": "replace"},
+    "restore_export": {"type": "bool", "default": False},
+    "undo_database": {"type": "str", "default": ""},
+    "undo_export": {"type": "bool", "default": False},
+    "remigrate_to": {"type": "str", "default": "{{ rollback_migration }}"}}
+
+
+def options(variable: str) -> dict[str, Any]:
+    """What a variable takes, as its documentation or the table has it."""
+    return OF_PLAYBOOKS.get(variable) or specs()[variable]
+
+
 def arguments(playbook: str) -> set[str]:
     """The variables a playbook takes that carry its own name."""
     text = (PLAYBOOKS / f"{playbook}.yml").read_text(encoding="utf-8")
@@ -73,8 +91,10 @@ def broken(objects: Objects) -> list[str]:
               for child in row["success"] if child not in nodes]
     asks = [*asking(objects).values(), objects["awx_objects_workflow"]["asks"]]
     found += [f"no question {name}" for names in asks for name in names if name not in objects["awx_objects_questions"]]
-    schedules = read("roles/awx_objects/defaults/main.yml")["awx_objects_schedules"]
-    return found + [f"no template {row['playbook']}" for row in schedules if row["playbook"] not in templates]
+    for place in ("roles/awx_objects/defaults/main.yml", "inventories/awx/group_vars/all/main.yml"):
+        found += [f"no template {row['playbook']}" for row in read(place)["awx_objects_schedules"]
+                  if row["playbook"] not in templates]
+    return found
 
 
 def test_every_name_leads_to_something_that_is_there(objects: Objects) -> None:
@@ -133,20 +153,33 @@ def example(question: dict[str, Any]) -> list[Any]:
 
 
 def test_every_answer_is_of_the_type_and_the_choices_its_variable_has(objects: Objects) -> None:
-    """Through what AWX checks, JSON, and Ansible's own validation of the role's arguments."""
-    known = specs()
+    """Through what AWX checks, JSON, and Ansible's own validation of arguments."""
     for name, question in objects["awx_objects_questions"].items():
-        spec = {"spec": [question]}
+        variable, spec = question["variable"], {"spec": [question]}
+        takes = {key: value for key, value in options(variable).items() if key != "description"}
         for answer in example(question):
-            variable = question["variable"]
             assert rules.answers(spec, {variable: answer}) == [], name
             given = json.loads(json.dumps(rules.passed_on(spec, {variable: answer})))
-            if variable in known:
-                options = {key: value for key, value in known[variable].items() if key != "description"}
-                result = ArgumentSpecValidator({variable: {**options, "required": False}}).validate(given)
-                assert result.error_messages == [], name
-        if choices := known.get(question["variable"], {}).get("choices"):
+            result = ArgumentSpecValidator({variable: {**takes, "required": False}}).validate(given)
+            assert result.error_messages == [], name
+        if choices := takes.get("choices"):
             assert set(rules.choices(question)) == set(choices) - {""}, f"{name}: a choice is missing"
+        if question.get("default"):
+            assert question["default"] == str(takes["default"]).replace("False", "false"), name
+
+
+def test_the_table_says_of_arguments_what_the_playbooks_say() -> None:
+    for variable, takes in OF_PLAYBOOKS.items():
+        place = f"playbooks/{variable.partition('_')[0]}.yml"
+        own = {name: value for play in read(place) for name, value in (play.get("vars") or {}).items()}
+        if variable in own:
+            assert own[variable] == takes["default"], variable
+        else:
+            text = (ROOT / place).read_text(encoding="utf-8")
+            assert f"{variable} | default('{takes['default']}', true)" in text, variable
+    # The roles that are handed these know the same choices.
+    for variable, handed in (("validate_expectation", "validation_expectation"), ("restore_mode", "restore_mode")):
+        assert specs()[handed]["choices"] == OF_PLAYBOOKS[variable]["choices"]
 
 
 def test_a_list_in_one_text_becomes_the_list_that_was_meant() -> None:
@@ -174,7 +207,6 @@ EMPTY = {"rollback_confirm", "rollback_to_revision", "rollback_accept", "rollbac
 
 
 def test_a_question_left_open_means_not_given_whether_it_comes_empty_or_not_at_all(objects: Objects) -> None:
-    known = specs()
     for question in objects["awx_objects_questions"].values():
         variable, spec = question["variable"], {"spec": [question]}
         if question["required"]:
@@ -183,7 +215,8 @@ def test_a_question_left_open_means_not_given_whether_it_comes_empty_or_not_at_a
         assert rules.passed_on(spec, {}) == {}, f"{variable}: absent stays absent"
         if variable in EMPTY:
             assert rules.answers(spec, {variable: ""}) == []
-            assert known.get(variable, {}).get("default", "") in ("", []), f"{variable}: empty is its default"
+            # The list of losses has no default; that an empty text is none is shown above.
+            assert variable == "rollback_accept" or options(variable)["default"] in ("", []), f"{variable}: another"
         else:
             # AWX itself refuses an empty one, also as a default somebody adds in its form.
             assert rules.answers(spec, {variable: ""}), variable
@@ -244,8 +277,26 @@ def test_a_message_is_sent_where_artifacts_were_lost(objects: Objects, artifacts
     for kind in rules.NOTIFICATIONS:
         for event, part, text in rules.each_message(objects["awx_objects_messages"][kind]):
             shown = rules.render(text, {**rules.CONTEXT, "job": {**rules.JOB, "artifacts": artifacts}})
-            assert "plan" in shown or event != "success"
+            if event == "success" and (kind, part) != ("email", "message"):
+                assert rules.CONTEXT["url"] in shown
+            if (kind, event, part) == ("email", "success", "body"):
+                assert "Le plan est dans la sortie du job. / The plan is in the job's output." in shown
             assert "\n" not in shown or kind != "email" or part == "body", "a subject is one line"
+
+
+def test_a_chat_gets_no_more_than_it_takes_and_mail_gets_all(objects: Objects) -> None:
+    lines = [*(f"{number:03} {'a word ' * 60}" for number in range(39)), "accept: " + "drop-table:categories=17," * 60]
+    sites = {f"site-{number:02}{'.example.org' * 8}": {"outcome": "planned", "plan": lines} for number in range(60)}
+    job = {**rules.JOB, "artifacts": {"recyclic_rollback": {"sites": sites}}}
+    for kind in rules.NOTIFICATIONS:
+        sent = max((rules.render(text, {**rules.CONTEXT, "job": job}) for event, _part, text in rules.each_message(
+            objects["awx_objects_messages"][kind]) if event == "success"), key=len)
+        if kind == "email":
+            assert all(site in sent for site in sites) and sent.count(lines[-1]) == 60
+        else:
+            said = json.loads(sent)["text"] if kind == "webhook" else sent
+            assert len(said) <= 16383 and said.count("accept: drop-table") == 5 and said.endswith("+ 55 sites"), kind
+            assert said.count("[...]") == 5
 
 
 def test_an_approval_uses_only_what_awx_gives_it(objects: Objects) -> None:
