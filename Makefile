@@ -122,12 +122,12 @@ demo-clean: ## Stop the demo's server and stack; remove .demo and reports
 STAGE = @.venv/bin/python tests/components.py
 
 .PHONY: test
-test: engine exporters browser checks-and-molecule test-pytest test-oldest ## Everything: linters, ansible-test, Molecule, pytest
+test: engine exporters browser side-by-side test-pytest ## Everything: linters, ansible-test, Molecule, pytest
 
-# Side by side: for long stretches either keeps one core busy. What the linters say is shown when they have ended.
-.PHONY: checks-and-molecule
-checks-and-molecule: $(VENV)
-	@mkdir -p .cache; $(MAKE) --no-print-directory lint sanity >.cache/checks.log 2>&1 & checks=$$!; \
+# For long stretches either keeps one core busy. What the others say is shown when Molecule has ended.
+.PHONY: side-by-side
+side-by-side: $(VENV)
+	@mkdir -p .cache; $(MAKE) --no-print-directory lint sanity test-oldest >.cache/checks.log 2>&1 & checks=$$!; \
 		$(MAKE) --no-print-directory test-molecule; molecule=$$?; \
 		wait $$checks; checks=$$?; cat .cache/checks.log; exit $$((molecule || checks))
 
