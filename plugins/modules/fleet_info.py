@@ -53,7 +53,8 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._fleet import AC
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META, REPORT
 
-ALREADY, REFUSED = NOTHING_DONE = ("already_rolled_back", "refused")
+ALREADY = "already_rolled_back"
+REFUSED = "refused"
 
 
 def look(module, redact):
@@ -72,7 +73,7 @@ def found(params, state):
             continue
         report = read_json(os.path.join(state.runs, name, REPORT))
         outcome = report["outcome"] if report else CUT_OFF
-        if outcome in NOTHING_DONE:
+        if outcome in (ALREADY, REFUSED):
             nothing_done.setdefault(outcome, report)
         elif ALREADY in nothing_done and outcome != "rolled_back":
             break
