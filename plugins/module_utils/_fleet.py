@@ -84,11 +84,15 @@ def counts(sites: t.Sequence[Site]) -> dict[str, int]:
     return found
 
 
+def ended_badly(site: Site) -> bool:
+    return not site["good"] and site["outcome"] not in OPEN
+
+
 def next_step(summary: Summary, language: str) -> str:
     """Return what to do next. A command that is not complete without the arguments it had says so."""
     sites, playbook = summary["sites"], summary["playbook"]
     names = ",".join(site["site"] for site in sites)
-    bad = [site["site"] for site in sites if not site["good"] and site["outcome"] not in OPEN]
+    bad = [site["site"] for site in sites if ended_badly(site)]
     begun = [site["site"] for site in sites if site["outcome"] == BEGUN]
     rest = ",".join(site["site"] for site in sites if not site["good"])
     if playbook == "plan" and not bad and summary["complete"]:

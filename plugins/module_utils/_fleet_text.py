@@ -11,7 +11,7 @@ import os
 import re
 from html import escape
 
-from ._fleet import CUT_OFF, NO_ANSWER, NO_RUN, OPEN, Site, Summary
+from ._fleet import CUT_OFF, NO_ANSWER, NO_RUN, OPEN, Site, Summary, ended_badly
 from ._messages import say
 from ._report_blocks import code, mark, sentence, table, text
 from ._report_markdown import dash
@@ -57,8 +57,7 @@ def lines(summary: Summary, language: str, place: str = "") -> list[str]:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     table_lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     told = [_short(say(language, "fleet_why", site=site["site"], reason=site["reason"] or site["next"]))
-            for site in summary["sites"] if not site["good"] and site["outcome"] not in OPEN
-            and (site["reason"] or site["next"])]
+            for site in summary["sites"] if ended_badly(site) and (site["reason"] or site["next"])]
     return [heading(summary, language), *table_lines, *told,
             *([say(language, "sum_report", path=place)] if place else []),
             say(language, "sum_next", next=summary["next"])]
@@ -94,7 +93,7 @@ def markdown(summary: Summary, language: str) -> str:
 
 def page(summary: Summary, language: str, here: str = "") -> str:
     """Return the summary as one page that needs nothing else; ``here`` is its directory, for links to the reports."""
-    kind = "good" if summary["good"] else "info" if not _bad(summary) else "bad"
+    kind = "good" if summary["good"] else "bad" if any(map(ended_badly, summary["sites"])) else "info"
     told = [(f"<b>{escape(row[0])}</b>", mark(kind_of(site), row[1]), *(escape(cell) for cell in row[2:]))
             for site, row in zip(summary["sites"], rows_of(summary, language))]
     head = escape(heading(summary, language))
@@ -129,10 +128,6 @@ def _about(site: Site, language: str, here: str) -> str:
     if not facts:
         return ""
     return f"<section><h2>{escape(site['site'])} ({text(site['database'])})</h2>{''.join(facts)}</section>"
-
-
-def _bad(summary: Summary) -> list[Site]:
-    return [site for site in summary["sites"] if not site["good"] and site["outcome"] not in OPEN]
 
 
 def _footer(summary: Summary, language: str) -> str:

@@ -9,6 +9,8 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,3 +139,15 @@ def kill_controller(process: subprocess.Popen[str]) -> None:
     if process.stdout:
         process.stdout.close()
     process.wait()
+
+
+@contextmanager
+def in_the_way(site: Site, mode: str) -> Iterator[None]:
+    """A forgotten console holds categories: EXCLUSIVE lets backups and counts pass, ACCESS EXCLUSIVE nothing."""
+    holder = site.database.connect(application_name="a forgotten console")
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE categories IN {mode} MODE")
+        yield
+    finally:
+        holder.close()

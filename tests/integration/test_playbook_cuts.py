@@ -6,8 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,9 @@ import pytest
 from harness import make_project, process_table, wait_for
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import process_mark
-from playbooks import QUICK, Site, kill_controller
+from playbooks import QUICK, Site, in_the_way, kill_controller
 
 MakeSite = Callable[..., Site]
-
-
-@contextmanager
-def in_the_way(site: Site, mode: str) -> Iterator[None]:
-    """A forgotten console holds categories: EXCLUSIVE lets backups and counts pass, ACCESS EXCLUSIVE nothing."""
-    holder = site.database.connect(application_name="a forgotten console")
-    try:
-        with holder.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE categories IN {mode} MODE")
-        yield
-    finally:
-        holder.close()
 
 
 def waits_in(site: Site, part: str) -> Callable[[], Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from harness import wait_for
 from jobs import Template
 
-from playbooks import Site
+from playbooks import Site, in_the_way
 
 # A job gets there after a plan, a backup and a rehearsal, on a machine that may be slow.
 PATIENCE_S = 180.0
@@ -38,18 +37,6 @@ def start() -> Iterator[Start]:
                 process.communicate(timeout=60)
             finally:
                 process.kill()
-
-
-@contextmanager
-def in_the_way(site: Site, mode: str) -> Iterator[None]:
-    """A forgotten console holds categories: EXCLUSIVE lets backups and counts pass, ACCESS EXCLUSIVE nothing."""
-    holder = site.database.connect(application_name="a forgotten console")
-    try:
-        with holder.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE categories IN {mode} MODE")
-        yield
-    finally:
-        holder.close()
 
 
 def waits(site: Site, part: str) -> bool:
