@@ -140,13 +140,14 @@ def cover(request: dict) -> list[str]:
                                          if os.path.basename(path).startswith(SOCKET)} | expected
              if servers_alone(directory)}
     for directory in whole:
-        bind(request["sockets"], directory)
+        with suppress(FileNotFoundError):  # Gone since it was seen, as a socket may be below.
+            bind(request["sockets"], directory)
     # Also one that this network's list does not show: a container's server may put its socket anywhere.
     covered |= {path for path in (os.path.join(directory, named) for directory in expected - whole)
                 if os.path.exists(path)}
     single = [path for path in sorted(covered) if os.path.dirname(path) not in whole]
     for path in single:
-        with suppress(FileNotFoundError):  # Gone since it was seen.
+        with suppress(FileNotFoundError):
             bind("/dev/null", path)
     return [path for path in single if os.path.basename(path) == named]
 

@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import socket
 import stat
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,9 +22,13 @@ import pytest
 
 from ansible_collections.recyclic.rollback.plugins.module_utils import _runner
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
-from ansible_collections.recyclic.rollback.plugins.module_utils._runner import Finished, HostRuntime, Program
+from ansible_collections.recyclic.rollback.plugins.module_utils._runner import ISOLATED, Finished, HostRuntime, Program
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
+_UNSHARE = ["unshare", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"]), "--net", "--mount", "true"]
+needs_namespaces = pytest.mark.skipif(
+    not shutil.which("unshare") or subprocess.run(_UNSHARE, capture_output=True, check=False).returncode != 0,
+    reason="no namespaces here")
 
 
 def sh(script: str, *arguments: str, **options: Any) -> Program:
@@ -307,3 +316,57 @@ def test_a_second_signal_does_not_leave_an_obstinate_program_behind(tmp_path: Pa
     finally:
         for pid in filter(alive, pids):
             os.kill(pid, signal.SIGKILL)
+
+
+CONNECT = """
+import json, socket, sys
+with socket.socket(socket.AF_UNIX) as client:
+    print(json.dumps([client.connect_ex(path) == 0 for path in sys.argv[1:]]))
+"""
+GOING = """#!/bin/sh
+rm -f "$3"
+echo "mount: $3: mount point does not exist." >&2
+exit 32
+"""
+
+
+@needs_namespaces
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_socket_that_is_gone_needs_no_cover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    gone = tmp_path / "gone"
+    if when == "meanwhile":
+        gone.touch()
+        (tmp_path / "mount").write_text(GOING, encoding="utf-8")
+        (tmp_path / "mount").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(_runner, "listening_sockets", lambda: [str(gone)])
+
+    finished = run(sh("echo ran", place=ISOLATED))
+
+    assert (finished.rc, finished.stdout, finished.stderr) == (0, "ran\n", "")
+    assert not gone.exists()
+
+
+@needs_namespaces
+def test_sockets_after_one_that_is_gone_are_covered(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{directory}/a socket"
+        listener.bind(path)
+        listener.listen()
+        listed = _runner.listening_sockets()
+        assert path in listed
+        monkeypatch.setattr(_runner, "listening_sockets", lambda: [f"{directory}/gone", *listed])
+        argv = [sys.executable, "-c", CONNECT, path]
+
+        assert json.loads(run(Program(argv)).stdout) == [True]
+        assert json.loads(run(Program(argv, place=ISOLATED)).stdout) == [False]
+
+
+@needs_namespaces
+def test_where_one_cannot_be_covered_nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_runner, "listening_sockets", lambda: [str(tmp_path)])  # Nothing covers a directory by a file.
+
+    finished = run(sh("echo ran", place=ISOLATED))
+
+    assert (finished.rc, finished.stdout) == (97, "")
+    assert str(tmp_path) in finished.stderr

@@ -166,3 +166,20 @@ def test_nothing_is_changed_in_a_namespace_that_is_not_its_own(shared: str, monk
         inside.require_apart({"net": "a", "mnt": "b", "ipc": "c", shared: "here:[9]"})
     with pytest.raises(RuntimeError, match="of its own"):
         inside.hold({"directory": "/nowhere", "account": None, "outside": {shared: "here:[9]"}})
+
+
+def test_what_is_gone_when_it_is_to_be_covered_needs_no_cover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "servers").mkdir()
+    met: list[str] = []
+
+    def bind(_source: str, target: str) -> None:
+        met.append(target)
+        raise FileNotFoundError(target)
+
+    monkeypatch.setattr(inside, "bind", bind)
+    whole, plain = str(tmp_path / "servers"), str(tmp_path / "plain")
+
+    assert inside.cover({"port": 5432, "sockets": "/own", "answering": [whole],
+                         "covered": [f"{whole}/.s.PGSQL.5432", plain]}) == []
+
+    assert met == [whole, plain]
