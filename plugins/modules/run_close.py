@@ -14,7 +14,9 @@ description:
   - A failure is called V(failed_unchanged) only when every table and the recorded revisions have been measured again
     and are as before, or no step that acts was ever begun. M(recyclic.rollback.run_judge) does that before services are
     started again; its verdict stands unless the recorded revisions have moved since.
-  - A rollback is called V(rolled_back) only when the recorded revisions, read once more, are those that were validated.
+  - A rollback is called V(rolled_back) only when a measurement of this run followed it and passed, and the recorded
+    revisions, read once more, are those that were validated. Otherwise it is judged as a run that failed. The same
+    holds for V(restored), V(undone) and V(remigrated).
 author:
   - the recyclic.rollback maintainers (@recyclic)
 extends_documentation_fragment:
@@ -117,9 +119,14 @@ import json
 import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
+from ansible_collections.recyclic.rollback.plugins.module_utils._checks import passed
 from ansible_collections.recyclic.rollback.plugins.module_utils._database import DatabaseError
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import FAILED_NEEDS_HUMAN, Problem
-from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import (
+    Journal,
+    StateDirectory,
+    read_json,
+)
 from ansible_collections.recyclic.rollback.plugins.module_utils._ground import ground_from
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 from ansible_collections.recyclic.rollback.plugins.module_utils._metrics import FILE as METRICS
@@ -147,9 +154,10 @@ def close(module, redact):
     run_dir, language = params["run_dir"], params["language"]
     told = answers(params["told"])
     outcome, failure = params["outcome"], params["failure"]
-    if failure:
-        told["failure"] = redact(str(failure.get("msg", "")))
-        verdict = final_verdict(params, redact, str(failure.get("outcome")))
+    unproved = unproven(params) if outcome in MOVED and run_dir else ""
+    if failure or unproved:
+        told["failure"] = redact(str((failure or {"msg": unproved}).get("msg", "")))
+        verdict = final_verdict(params, redact, str((failure or {}).get("outcome")))
         outcome, told["rests_on"], told["measured_heads"] = verdict.outcome, verdict.rests_on, verdict.heads
     elif outcome in MOVED and run_dir:
         undone = look_once_more(params, redact)
@@ -196,11 +204,26 @@ def final_verdict(params, redact, claimed):
                                                    params["fingerprint_max_bytes"]), language)
 
 
+def unproven(params):
+    """Why what is called a success is none: there was something to do, and no measurement that passed followed it.
+
+    Where a task fails that runs once for a whole batch, Ansible leads the other hosts past their rescue to a report of
+    success.
+    """
+    run_dir, language = params["run_dir"], params["language"]
+    after = read_json(os.path.join(run_dir, "after.json"))
+    if after:
+        return "" if passed(after.get("results", [])) else say(language, "success_not_passed")
+    planned = read_json(os.path.join(run_dir, "plan.json")) or {}
+    owed = planned.get("position") == "applied" or Journal(run_dir).acted()
+    return say(language, "success_not_measured", outcome=params["outcome"]) if owed else ""
+
+
 def look_once_more(params, redact):
     """Why a rollback that was validated is none any more, now that everything runs again; empty where it is."""
     run_dir, language = params["run_dir"], params["language"]
     after = read_json(os.path.join(run_dir, "after.json"))
-    if not after:
+    if not after:  # There was nothing to do.
         return ""
     try:
         heads = heads_now(run_dir, ground_from(params, redact).target)

@@ -30,6 +30,9 @@ from harness import (
     wait_for,
 )
 
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import Journal
+
 Starts = Callable[..., Started]
 
 
@@ -397,9 +400,6 @@ def fail_at_acting(database: Database, run: Answer) -> dict[str, Any]:
 
 def fail(run: Answer) -> dict[str, Any]:
     """The same in the journal alone, where the failure itself does not matter."""
-    from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem
-    from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import Journal
-
     with pytest.raises(Problem), Journal(run["run_dir"]).step("alembic_downgrade", acts=True):
         raise Problem("migration_failed")
     return {"msg": "no", "outcome": None, "problem": "migration_failed"}
@@ -436,6 +436,48 @@ def test_a_rollback_is_reported_and_the_lock_given_back(database: Database, stat
     assert status(database, state_dir)["last_outcome"] == {"run_id": run["run_id"], "outcome": "rolled_back",
                                                            "finished_at": report["finished_at"], "restore": "-"}
     assert files_with(database.spelled_password(), state_dir) == []
+
+
+def test_a_success_that_nobody_measured_is_none(database: Database, state_dir: Path) -> None:
+    # Ansible leads the other hosts of a batch past their rescue where a task failed that runs once for all of them.
+    planned = open_run(database, state_dir)
+    run_module("plan_info", **alembic_args(database), migration=MIGRATION, concerned=["categories"],
+               run_dir=planned["run_dir"])
+    closed = close_run(database, state_dir, planned, outcome="rolled_back")
+    assert (closed["outcome"], closed["good"]) == ("failed_unchanged", False)
+    assert "nothing that changes data was started" in closed["report"]["outcome_rests_on"]
+    assert "without a measurement" in closed["report"]["failure"]
+    assert "ansible-playbook status.yml" in "\n".join(closed["summary"])
+
+    acted = open_run(database, state_dir)
+    evidence(database, acted)
+    run_module("alembic_migrate", **alembic_args(database), direction="downgrade", revision="9a2b3c4d5e6f",
+               run_dir=acted["run_dir"])
+    closed = close_run(database, state_dir, acted, outcome="rolled_back")
+    assert (closed["outcome"], closed["good"]) == ("failed_needs_human", False)
+    assert "9a2b3c4d5e6f" in closed["report"]["outcome_rests_on"]
+    assert locks(state_dir) == []
+
+
+@pytest.mark.parametrize("outcome", ["rolled_back", "restored", "undone", "remigrated"])
+def test_a_success_whose_measurement_did_not_pass_is_none(database: Database, state_dir: Path, outcome: str) -> None:
+    run = open_run(database, state_dir)
+    evidence(database, run)
+    with Journal(run["run_dir"]).step("alembic_downgrade", acts=True):
+        pass
+    taken = run_module("table_count", **common_args(database), run_dir=run["run_dir"],
+                       evidence=str(Path(run["run_dir"]) / "after.json"), everything=True,
+                       checks=[{"id": "empty", "table": "categories", "rows": 0}])
+    assert taken["passed"] is False
+    closed = close_run(database, state_dir, run, outcome=outcome)
+    assert (closed["outcome"], closed["good"]) == ("failed_unchanged", False)
+    assert "did not pass" in closed["report"]["failure"]
+    assert "tables are as before" in closed["report"]["outcome_rests_on"]
+
+
+def test_where_there_was_nothing_to_do_nothing_has_to_be_measured(database: Database, state_dir: Path) -> None:
+    run = open_run(database, state_dir)
+    assert close_run(database, state_dir, run, outcome="remigrated")["good"] is True
 
 
 def test_a_failure_before_anything_acted(database: Database, state_dir: Path) -> None:
