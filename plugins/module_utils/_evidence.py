@@ -198,6 +198,16 @@ class Journal:
         """Tell whether a step that may change the database was ever begun."""
         return any(line["event"] == "begun" and line.get("acts") for line in self.lines())
 
+    def measured(self, anew: bool = False) -> bool:
+        """Tell whether the evidence called after was taken since anything acted; ``anew``: and since the last cut."""
+        found = False
+        for line in self.lines():
+            if (line["event"] == "begun" and line.get("acts")) or (anew and line["event"] == "resumed"):
+                found = False
+            elif line["event"] == "ended" and line["step"] == "after" and line["result"] == "ok":
+                found = True
+        return found
+
 
 class StateDirectory:
     """Backups, runs and locks of one managed node."""

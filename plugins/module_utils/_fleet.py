@@ -20,8 +20,10 @@ from ._report import GOOD
 SUMMARY = "fleet.json"
 LOCK = ".lock"
 # What a site's own report never says of it.
-NOT_STARTED, BEGUN, CUT_OFF, NO_ANSWER, NO_RUN = "not_started", "begun", "cut_off", "no_answer", "no_run"
+NOT_STARTED, BEGUN, NO_REPORT, NO_ANSWER, NO_RUN = "not_started", "begun", "no_report", "no_answer", "no_run"
 OPEN = (NOT_STARTED, BEGUN)
+# Of these there is no report that could say what to do.
+_UNTOLD = (NO_REPORT, NO_ANSWER, NO_RUN)
 # The newest of these tells how a site stands; a plan or a backup says nothing of that.
 ACTING = ("rollback", "restore", "undo", "remigrate")
 # Where repeating the command leaves sites that are done as they are. A restore would put them back a second time.
@@ -57,7 +59,9 @@ def merged(known: Summary | None, run: t.Mapping[str, t.Any], sites: t.Sequence[
     for site in found:
         if site["site"] in gone and site["outcome"] in OPEN:
             site.update(reason=say(language, "fleet_lost" if site["outcome"] == BEGUN else "fleet_no_answer"),
-                        outcome=NO_ANSWER, next=say(language, "fleet_next_status", site=site["site"]))
+                        outcome=NO_ANSWER, next="")
+        if site["outcome"] in _UNTOLD and not site["next"]:
+            site["next"] = say(language, "fleet_next_status", site=site["site"])
     summary: Summary = {
         "wave_id": run["wave_id"], "playbook": run["playbook"], "operator": run.get("operator", ""),
         "language": language, "started_at": (known or {}).get("started_at") or now(), "updated_at": now(),
@@ -94,23 +98,35 @@ def next_step(summary: Summary, language: str) -> str:
     names = ",".join(site["site"] for site in sites)
     bad = [site["site"] for site in sites if ended_badly(site)]
     begun = [site["site"] for site in sites if site["outcome"] == BEGUN]
-    rest = ",".join(site["site"] for site in sites if not site["good"])
+    rest = [site["site"] for site in sites if not site["good"]]
     if playbook == "plan" and not bad and summary["complete"]:
         return say(language, "fleet_next_planned", sites=names)
     if bad and (playbook == "report" or any(site["outcome"] == "failed_needs_human" for site in sites)):
-        return say(language, "fleet_next_report", bad=", ".join(bad))
+        return _where_told(sites, language)
     if begun:
         return say(language, "fleet_next_begun", begun=",".join(begun))
     if bad and playbook in _LEAVES_DONE:
         return say(language, "fleet_next_again", bad=", ".join(bad), playbook=playbook, sites=names)
     if bad:
-        return say(language, "fleet_next_rest", bad=", ".join(bad), rest=rest)
+        # One site by itself is no wave, and is confirmed by its database's name, unless the sizes are given.
+        alone = " -e rollback_serial=1" if len(rest) == 1 and playbook in ACTING else ""
+        return say(language, "fleet_next_rest", bad=", ".join(bad), rest=",".join(rest) + alone)
     return say(language, "next_done" if summary["complete"] else "fleet_next_more")
 
 
-def ended(summary: Summary, batch: t.Collection[str]) -> bool:
-    """Return whether none of a batch is still to end."""
-    return all(site["outcome"] not in OPEN for site in summary["sites"] if site["site"] in batch)
+def _where_told(sites: t.Iterable[Site], language: str) -> str:
+    """Say where each site that ended badly tells what to do: in its report, or, without one, when it is asked."""
+    bad = [site for site in sites if ended_badly(site)]
+    untold = [site["site"] for site in bad if site["outcome"] in _UNTOLD]
+    told = [site["site"] for site in bad if site["site"] not in untold]
+    return " ".join([*([say(language, "fleet_next_report", bad=", ".join(told))] if told else []),
+                     *([say(language, "fleet_next_status", site=",".join(untold))] if untold else [])])
+
+
+def ended(summary: Summary, batch: t.Collection[str], gone: t.Collection[str]) -> bool:
+    """Return whether none of a batch is still to end. Once a site is gone, none begins that has not begun."""
+    waiting = (BEGUN,) if gone else OPEN
+    return all(site["outcome"] not in waiting for site in summary["sites"] if site["site"] in batch)
 
 
 @contextmanager

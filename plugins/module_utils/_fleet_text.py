@@ -11,7 +11,7 @@ import os
 import re
 from html import escape
 
-from ._fleet import CUT_OFF, NO_ANSWER, NO_RUN, OPEN, Site, Summary, ended_badly
+from ._fleet import NO_ANSWER, NO_REPORT, NO_RUN, OPEN, Site, Summary, ended_badly
 from ._messages import say
 from ._report_blocks import code, mark, sentence, table, text
 from ._report_markdown import dash
@@ -22,7 +22,7 @@ from ._summary import COLUMNS
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _KIND = {"failed_needs_human": "bad", "not_valid": "bad", "not_started": "none", "begun": "info", "planned": "info",
-         CUT_OFF: "bad", NO_ANSWER: "bad", NO_RUN: "none"}
+         NO_REPORT: "bad", NO_ANSWER: "bad", NO_RUN: "none"}
 _COMMAND = re.compile(r"ansible-playbook [\w.-]+\.yml(?: (?:-e|--limit) \S+)?")
 # A reason on the terminal is its beginning; the whole stands in the summary's files and in the site's own report.
 REASON = 3 * COLUMNS

@@ -30,7 +30,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "fleet_is_not_valid": ("not valid", "non valide"),
     "fleet_is_not_started": ("not started", "non commencé"),
     "fleet_is_begun": ("begun, not ended", "commencé, pas fini"),
-    "fleet_is_cut_off": ("CUT OFF", "COUPÉ"),
+    "fleet_is_no_report": ("NO REPORT", "SANS RAPPORT"),
     "fleet_is_no_answer": ("no answer", "sans réponse"),
     "fleet_is_no_run": ("no run so far", "aucun run"),
     # Why
@@ -39,7 +39,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "fleet_lost": (
         "It had begun, then stopped answering or gave no report: services may be stopped there.",
         "Il avait commencé, puis n'a plus répondu ou n'a pas rendu de rapport : des services y sont peut-être arrêtés."),
-    "fleet_cut": ("The run {run_id} was cut off before its report.", "Le run {run_id} a été coupé avant son rapport."),
+    "fleet_no_report": ("The run {run_id} has left no report so far: it is at work, or was cut off.",
+                        "Le run {run_id} n'a pas encore laissé de rapport : il est au travail, ou a été coupé."),
     "fleet_unwritten": ("The summary over all sites cannot be written in {path}: {error}",
                         "Le bilan de tous les sites ne peut pas être écrit dans {path} : {error}"),
     # What next

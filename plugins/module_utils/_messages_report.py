@@ -50,15 +50,14 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Rien n'a été démarré : {why}. Laissés arrêtés : {services}. Regardez d'abord : ansible-playbook status.yml. Une "
         "fois décidé : ansible-playbook restart.yml"),
     "success_not_measured": (
-        "The run ended without a measurement of what it did: it is not {outcome}. Look first: ansible-playbook status.yml. "
-        "Then give the same command again",
-        "L'exécution s'est terminée sans mesure de ce qu'elle a fait : ce n'est pas {outcome}. Regardez d'abord : "
-        "ansible-playbook status.yml. Puis donnez de nouveau la même commande"),
+        "The run ended without a measurement of what it did: it is not {outcome}. The state: ansible-playbook status.yml",
+        "L'exécution s'est terminée sans mesure de ce qu'elle a fait : ce n'est pas {outcome}. L'état : ansible-playbook "
+        "status.yml"),
     "success_not_passed": (
-        "The run ended although its measurement afterwards did not pass. Look first: ansible-playbook status.yml. Then give "
-        "the same command again",
-        "L'exécution s'est terminée alors que la mesure faite ensuite n'est pas concluante. Regardez d'abord : "
-        "ansible-playbook status.yml. Puis donnez de nouveau la même commande"),
+        "The run ended although its measurement afterwards did not pass: it is not {outcome}. The state: ansible-playbook "
+        "status.yml",
+        "L'exécution s'est terminée alors que la mesure faite ensuite n'est pas concluante : ce n'est pas {outcome}. "
+        "L'état : ansible-playbook status.yml"),
     "rests_on_nothing_begun": ("nothing that changes data was started", "rien de ce qui modifie les données n'a été commencé"),
     "rests_on_still_at_work": ("what is still at work may yet change the database",
                                "ce qui est encore au travail peut encore modifier la base"),

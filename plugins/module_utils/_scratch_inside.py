@@ -140,8 +140,11 @@ def cover(request: dict) -> list[str]:
                                          if os.path.basename(path).startswith(SOCKET)} | expected
              if servers_alone(directory)}
     for directory in whole:
-        with suppress(FileNotFoundError):  # Gone since it was seen, as a socket may be below.
+        try:
             bind(request["sockets"], directory)
+        except FileNotFoundError:  # Gone since it was seen, as a socket may be below.
+            if os.path.exists(directory):
+                raise
     # Also one that this network's list does not show: a container's server may put its socket anywhere.
     covered |= {path for path in (os.path.join(directory, named) for directory in expected - whole)
                 if os.path.exists(path)}

@@ -90,8 +90,11 @@ def _version_table(run_dir: str) -> tuple[str, str | None]:
 
 
 def validated(run_dir: str, heads: t.Sequence[str] | None) -> bool:
-    """Tell whether the data was validated as rolled back, and these revisions are still the ones recorded then."""
-    after = read_json(os.path.join(run_dir, "after.json")) if run_dir else None
+    """Tell whether the data was validated as rolled back, and these revisions are still the ones recorded then.
+
+    A validation from before the last step that acted says nothing of what that step did.
+    """
+    after = read_json(os.path.join(run_dir, "after.json")) if run_dir and Journal(run_dir).measured() else None
     return bool(after and passed(after.get("results", [])) and after["heads"] == heads)
 
 

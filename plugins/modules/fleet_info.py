@@ -39,8 +39,8 @@ RETURN = r"""
 entry:
   description:
     - What M(recyclic.rollback.fleet_summary) takes as a site's entry - C(outcome), C(run_id), C(database), C(route),
-      C(losses), C(outage_s), C(reason) and C(next). The outcome is V(no_run) where no run has acted, V(cut_off) where
-      the newest one has left no report.
+      C(losses), C(outage_s), C(reason) and C(next). The outcome is V(no_run) where no run has acted, V(no_report) where
+      the newest one has left no report so far.
   type: dict
   returned: success
 """
@@ -49,8 +49,9 @@ import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json
-from ansible_collections.recyclic.rollback.plugins.module_utils._fleet import ACTING, CUT_OFF, NO_RUN, site_of
+from ansible_collections.recyclic.rollback.plugins.module_utils._fleet import ACTING, NO_REPORT, NO_RUN, site_of
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
+from ansible_collections.recyclic.rollback.plugins.module_utils._report import GOOD
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META, REPORT
 
 ALREADY = "already_rolled_back"
@@ -66,24 +67,35 @@ def look(module, redact):
 def found(params, state):
     """How the newest run that acted on this database left it; names of runs sort by time."""
     language, database = params["language"], params["login_db"]
-    nothing_done: dict = {}
+    idle: list = []
     for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
         meta = None if name == "latest" else read_json(os.path.join(state.runs, name, META))
         if not meta or meta.get("playbook") not in ACTING or meta.get("database") != database:
             continue
         report = read_json(os.path.join(state.runs, name, REPORT))
-        outcome = report["outcome"] if report else CUT_OFF
-        if outcome in (ALREADY, REFUSED):
-            nothing_done.setdefault(outcome, report)
-        elif ALREADY in nothing_done and outcome != "rolled_back":
+        if report and report["outcome"] in (ALREADY, REFUSED):
+            idle.append(report)
+        elif not tells(report, [each["outcome"] for each in idle]):
             break
         elif report:
             return site_of("", {}, report)
         else:
-            return site_of("", {"outcome": CUT_OFF, "run_id": name, "database": database, "started_at":
-                                meta.get("started_at"), "reason": say(language, "fleet_cut", run_id=name)}, None)
-    newest = nothing_done.get(ALREADY) or nothing_done.get(REFUSED)
-    return site_of("", {} if newest else {"outcome": NO_RUN, "database": database}, newest)
+            return site_of("", {"outcome": NO_REPORT, "run_id": name, "database": database, "started_at":
+                                meta.get("started_at"), "reason": say(language, "fleet_no_report", run_id=name)}, None)
+    return site_of("", {} if idle else {"outcome": NO_RUN, "database": database}, idle[0] if idle else None)
+
+
+def tells(report, idle):
+    """Whether a run that acted tells how the site stands, although later ones, the newest first, did nothing.
+
+    Where the newest found the site rolled back, the run that did it tells. What was refused left things as they were:
+    that is told of what was in order, for it is no answer to the refusal, and not of what was not.
+    """
+    if not idle:
+        return True
+    if idle[0] == ALREADY:
+        return bool(report) and report["outcome"] == "rolled_back"
+    return ALREADY not in idle and not (report and report["outcome"] in GOOD)
 
 
 def main():

@@ -139,11 +139,8 @@ def summarize(params, check_mode):
                 "path": page}
     with _fleet.alone(place):
         summary = _fleet.merged(_fleet.read_summary(place), run, [site], params["gone"], language)
-        if site["outcome"] == _fleet.NOT_STARTED:
-            # Held back. The batch before may have lost the one that would have shown it.
-            shows = summary["shown"] != summary["counts"]
-        else:
-            shows = site["outcome"] not in _fleet.OPEN and _fleet.ended(summary, params["batch"])
+        # Also by one that is held back: the one that would have shown it may have been lost.
+        shows = _fleet.ended(summary, params["batch"], params["gone"]) and summary["shown"] != summary["counts"]
         summary["shown"] = summary["counts"] if shows else summary["shown"]
         for name, content in {_fleet.SUMMARY: _fleet.as_json(summary), **files(summary, language, place)}.items():
             write_file(os.path.join(place, name), content)

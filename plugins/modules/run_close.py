@@ -210,13 +210,14 @@ def unproven(params):
     Where a task fails that runs once for a whole batch, Ansible leads the other hosts past their rescue to a report of
     success.
     """
-    run_dir, language = params["run_dir"], params["language"]
-    after = read_json(os.path.join(run_dir, "after.json"))
-    if after:
-        return "" if passed(after.get("results", [])) else say(language, "success_not_passed")
+    run_dir, language, journal = params["run_dir"], params["language"], Journal(params["run_dir"])
     planned = read_json(os.path.join(run_dir, "plan.json")) or {}
-    owed = planned.get("position") == "applied" or Journal(run_dir).acted()
-    return say(language, "success_not_measured", outcome=params["outcome"]) if owed else ""
+    if planned.get("position") == "rolled_back" and not journal.acted():
+        return ""
+    after = read_json(os.path.join(run_dir, "after.json")) if journal.measured(anew=True) else None
+    if after is None:
+        return say(language, "success_not_measured", outcome=params["outcome"])
+    return "" if passed(after.get("results", [])) else say(language, "success_not_passed", outcome=params["outcome"])
 
 
 def look_once_more(params, redact):

@@ -32,6 +32,7 @@ from harness import (
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Problem
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import Journal
+from ansible_collections.recyclic.rollback.plugins.module_utils._verdict import validated
 
 Starts = Callable[..., Started]
 
@@ -476,8 +477,34 @@ def test_a_success_whose_measurement_did_not_pass_is_none(database: Database, st
 
 
 def test_where_there_was_nothing_to_do_nothing_has_to_be_measured(database: Database, state_dir: Path) -> None:
-    run = open_run(database, state_dir)
-    assert close_run(database, state_dir, run, outcome="remigrated")["good"] is True
+    for plan, good in (({"position": "rolled_back"}, True), ({"position": "applied"}, False), (None, False)):
+        run = open_run(database, state_dir)
+        if plan:
+            (Path(run["run_dir"]) / "plan.json").write_text(json.dumps(plan))
+        closed = close_run(database, state_dir, run, outcome="remigrated")
+        assert (closed["good"], closed["outcome"]) == (good, "remigrated" if good else "failed_unchanged")
+
+
+@pytest.mark.parametrize("later", ["a step", "a cut"])
+def test_a_measurement_from_before_it_is_none_of_what_came_later(database: Database, state_dir: Path, later: str
+                                                                 ) -> None:
+    run = open_run(database, state_dir, controller=dead_controller())
+    evidence(database, run)
+    with Journal(run["run_dir"]).step("table_restore", acts=True):
+        pass
+    run_module("table_count", **common_args(database), run_dir=run["run_dir"],
+               evidence=str(Path(run["run_dir"]) / "after.json"), everything=True)
+    assert validated(run["run_dir"], [MIGRATION])
+    if later == "a cut":
+        again = open_run(database, state_dir)
+        assert again["run_id"] == run["run_id"]
+    else:
+        with Journal(run["run_dir"]).step("table_restore", acts=True):
+            pass
+    # After a cut it still tells how the data was left, but not that this attempt has measured anything.
+    assert validated(run["run_dir"], [MIGRATION]) is (later == "a cut")
+    closed = close_run(database, state_dir, run, outcome="restored")
+    assert (closed["good"], "without a measurement" in closed["report"]["failure"]) == (False, True)
 
 
 def test_a_failure_before_anything_acted(database: Database, state_dir: Path) -> None:

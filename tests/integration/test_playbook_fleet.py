@@ -191,6 +191,18 @@ def test_what_waits_for_its_turn_in_the_same_batch_is_left_alone_too(make_fleet:
     assert "the wave ends after north." in played.output and "the wave ends after north, " not in played.output
 
 
+def test_where_the_last_of_a_batch_is_left_the_summary_is_shown_all_the_same(make_fleet: MakeFleet) -> None:
+    fleet = make_fleet(*THREE, rollback_serial="3")
+    fleet.break_downgrade("south")
+
+    played = fleet.play("rollback", "--forks", "1", rollback_confirm=list(THREE))
+
+    assert outcomes(played) == {"north": "rolled_back", "south": "failed_unchanged", "east": "not_started"}
+    assert fleet.begun() == {"north", "south"}
+    assert re.findall(r'"rollback: 3 site\(s\), (\d) done, (\d) not done, (\d) not ended', played.output) == [
+        ("1", "1", "1")], played.output
+
+
 def test_the_summary_is_right_after_a_lost_controller(make_fleet: MakeFleet) -> None:
     fleet = make_fleet("north", "south")
     page = fleet.reports / "fleet" / "latest" / "fleet.json"

@@ -58,7 +58,10 @@ def test_one_that_is_gone_without_a_word_does_not_answer() -> None:
 
 def test_a_batch_has_ended_when_none_of_its_own_is_still_to_end() -> None:
     summary = _fleet.merged(None, RUN, [ended("north"), _fleet.site_of("south", {"outcome": "begun"}, None)], [], "en")
-    assert _fleet.ended(summary, ["north"]) and not _fleet.ended(summary, ["north", "south"])
+    assert _fleet.ended(summary, ["north"], []) and not _fleet.ended(summary, ["north", "south"], [])
+    # East waits for its turn, which does not come once another one is gone.
+    assert not _fleet.ended(summary, ["north", "east"], []) and _fleet.ended(summary, ["north", "east"], ["west"])
+    assert not _fleet.ended(summary, RUN["sites"], ["west"])
 
 
 @pytest.mark.parametrize(("playbook", "outcomes", "said"), [
@@ -72,7 +75,13 @@ def test_a_batch_has_ended_when_none_of_its_own_is_still_to_end() -> None:
     ("restore", ["restored", "failed_unchanged", None], "only for the sites that are not done: --limit south,east"),
     ("plan", ["planned"] * 3, "ansible-playbook rollback.yml -e rollback_confirm=north,south,east"),
     ("backup", ["backed_up", "refused", "backed_up"], "only for the sites that are not done: --limit south"),
-    ("report", ["rolled_back", "no_answer", "no_run"], "See to south, east; each site's own report says how."),
+    # One site by itself is confirmed in another way than a wave.
+    ("restore", ["restored", "failed_unchanged", "restored"], "not done: --limit south -e rollback_serial=1"),
+    ("report", ["rolled_back", "refused", "failed_unchanged"], "See to south, east; each site's own report says how."),
+    ("report", ["rolled_back", "no_answer", "no_report"],
+     "See what is there: ansible-playbook status.yml --limit south,east"),
+    ("report", ["no_run", "refused", "rolled_back"],
+     "See to south; each site's own report says how. See what is there: ansible-playbook status.yml --limit north"),
 ])
 def test_what_to_type_next(playbook: str, outcomes: list[str | None], said: str) -> None:
     sites = [ended(name, outcome) for name, outcome in zip(RUN["sites"], outcomes) if outcome]
@@ -125,6 +134,23 @@ def test_a_site_that_is_held_back_shows_what_nobody_was_left_to_show(tmp_path: P
         "no_answer": 1, "not_started": 2}
 
 
+def test_the_last_that_is_at_work_shows_it_though_others_were_left(tmp_path: Path) -> None:
+    def told(site: str, outcome: str, *gone: str) -> list[str]:
+        found: list[str] = summarize({**given(tmp_path, site, outcome=outcome), "gone": gone}, False)["lines"]
+        return found
+
+    assert told("north", "begun") == told("south", "begun") == []
+    assert told("north", "failed_unchanged") == []
+    assert told("east", "not_started", "north") == [], "south is still at work"
+    assert "1 done, 1 not done, 1 not ended" in told("south", "rolled_back", "north")[0]
+
+
+def test_what_has_no_report_tells_where_to_look(tmp_path: Path) -> None:
+    for outcome in ("no_report", "no_answer", "no_run"):
+        summary = summarize(given(tmp_path, "north", outcome=outcome), False)["summary"]
+        assert summary["sites"][0]["next"] == "See what is there: ansible-playbook status.yml --limit north"
+
+
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     assert summarize(given(tmp_path, "north", outcome="begun"), True)["summary"]["sites"][0]["outcome"] == "begun"
     assert list(tmp_path.iterdir()) == []
@@ -151,5 +177,5 @@ def test_terminal_markdown_and_page_say_the_same_of_each_site(language: str) -> 
 
 def test_there_are_words_for_each_outcome() -> None:
     for outcome in (*GOOD, "refused", "failed_unchanged", "failed_needs_human", "not_valid", *_fleet.OPEN,
-                    _fleet.NO_ANSWER, _fleet.NO_RUN, _fleet.CUT_OFF):
+                    _fleet.NO_ANSWER, _fleet.NO_RUN, _fleet.NO_REPORT):
         assert f"fleet_is_{outcome}" in MESSAGES, outcome

@@ -169,17 +169,26 @@ def test_nothing_is_changed_in_a_namespace_that_is_not_its_own(shared: str, monk
 
 
 def test_what_is_gone_when_it_is_to_be_covered_needs_no_cover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "servers").mkdir()
+    servers = tmp_path / "servers"
+    servers.mkdir()
     met: list[str] = []
 
     def bind(_source: str, target: str) -> None:
         met.append(target)
+        if target == str(servers):
+            servers.rmdir()
         raise FileNotFoundError(target)
 
     monkeypatch.setattr(inside, "bind", bind)
-    whole, plain = str(tmp_path / "servers"), str(tmp_path / "plain")
+    whole, plain = str(servers), str(tmp_path / "plain")
 
     assert inside.cover({"port": 5432, "sockets": "/own", "answering": [whole],
                          "covered": [f"{whole}/.s.PGSQL.5432", plain]}) == []
 
     assert met == [whole, plain]
+
+    # What is still there has to be covered, whatever it is that is missing.
+    monkeypatch.setattr(inside, "bind", lambda source, _target: open(source, encoding="utf-8").close())
+    servers.mkdir()
+    with pytest.raises(FileNotFoundError):
+        inside.cover({"port": 5432, "sockets": "/own", "answering": [whole], "covered": []})

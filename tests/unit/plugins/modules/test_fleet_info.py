@@ -28,11 +28,18 @@ OTHER = ("rollback", "rolled_back", "another")
     ([("rollback", None, "recyclic"), ("rollback", "already_rolled_back", "recyclic")],
      ("already_rolled_back", "run-1")),
     ([("rollback", "already_rolled_back", "recyclic")], ("already_rolled_back", "run-0")),
-    ([("rollback", "rolled_back", "recyclic"), ("undo", None, "recyclic")], ("cut_off", "run-1")),
+    ([("rollback", "rolled_back", "recyclic"), ("undo", None, "recyclic")], ("no_report", "run-1")),
     # What was refused left it as it was.
     ([("rollback", "failed_needs_human", "recyclic"), ("rollback", "refused", "recyclic")],
      ("failed_needs_human", "run-0")),
+    ([("rollback", None, "recyclic"), ("rollback", "refused", "recyclic")], ("no_report", "run-0")),
     ([("rollback", "refused", "recyclic")] * 2, ("refused", "run-1")),
+    # But what was in order before it is no answer to it.
+    ([("rollback", "rolled_back", "recyclic"), ("rollback", "refused", "recyclic")], ("refused", "run-1")),
+    ([("rollback", "failed_needs_human", "recyclic"), ("rollback", "already_rolled_back", "recyclic"),
+      ("rollback", "refused", "recyclic")], ("refused", "run-2")),
+    ([("rollback", "rolled_back", "recyclic"), ("rollback", "refused", "recyclic"),
+      ("rollback", "already_rolled_back", "recyclic")], ("rolled_back", "run-0")),
 ])
 def test_the_newest_run_that_acted_tells(
     tmp_path: Path, runs: list[tuple[str, str | None, str]], told: tuple[str, str | None]
