@@ -493,9 +493,10 @@ def at_work(
     flag, scratch = tmp_path / "go", tmp_path / "tmp"
     scratch.mkdir()
     if database.composed:
-        # The container's own programs, which take their time to start: the lock is had before them.
+        # The container's own programs, which take their time to start: the lock is had before them. Not earlier still,
+        # for then it is met by what is asked of the tables before.
         module = start_module("pg_backup", environment={"TMPDIR": str(scratch)}, **options(database, backups))
-        wait_for(lambda: list(backups.glob(".incomplete-*")), "the place of the backup")
+        wait_for(lambda: list(backups.glob(".incomplete-*/*.incomplete")), "the file of the dump")
     else:
         programs = make_programs(tmp_path / "bin", database.server, SLOW.format(flag=flag))
         module = start_module("pg_backup", environment={"TMPDIR": str(scratch)},

@@ -45,6 +45,7 @@ def backup(database: Database, state_dir: Path, **more: Any) -> dict[str, Any]:
     """A backup of ours; its manifest."""
     taken = run_module("pg_backup", **common_args(database), disk_reserve="1MiB", backups=str(state_dir / "backups"),
                        **more)
+    assert "backup" in taken, taken
     manifest: dict[str, Any] = taken["backup"]
     return manifest
 
