@@ -24,7 +24,8 @@ from ._runner import Finished, HostRuntime, Program
 CALL_LIMIT_S = 60.0
 # JSON of which no part may be missing: a container takes some ten thousand bytes, and a project may have many.
 ANSWER_BYTES = 64 * 1024 * 1024
-LOOKS, LOOK_AGAIN_S = 3, 0.2
+# A container that is being removed is listed until its files are gone; a busy machine takes seconds for that.
+LOOKS, LOOK_AGAIN_S = 25, 0.2
 # Labels by which containers of ours are found again, whoever started them.
 RUN_LABEL, STEP_LABEL = "recyclic.rollback.run", "recyclic.rollback.step"
 PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"

@@ -70,6 +70,7 @@ def docker(**answers: list[Finished]) -> Docker:
     ([listed(TWO), listed()], [done("[]", 1, GONE)], ""), ([listed(TWO), listed()], [done("", 1, GONE)], ""),
     # One was still on its way out: it is looked at again.
     ([listed(ONE, TWO), listed(ONE, TWO), listed(ONE)], [inspected(ONE, rc=1, stderr=GONE)], "1"),
+    ([*[listed(ONE, TWO)] * 20, listed(ONE)], [inspected(ONE, rc=1, stderr=GONE)], "1"),
 ])
 def test_containers_are_those_that_are_there(ps: list[Finished], inspect: list[Finished], found: str) -> None:
     assert "".join(each.name for each in docker(ps=ps, inspect=inspect).containers()) == found
