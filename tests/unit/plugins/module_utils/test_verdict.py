@@ -50,8 +50,13 @@ def test_services_start_on_data_that_is_as_before(run: str, now: dict[str, Any],
 
 @pytest.mark.parametrize(("result", "data"), [("pass", AS_ASKED), ("fail", UNKNOWN)])
 def test_services_start_on_data_that_was_validated(run: str, result: str, data: str) -> None:
-    write_json(f"{run}/after.json", {"heads": ["g1"], "results": [{"id": "a", "result": result}]})
+    with Journal(run).step("after"):
+        write_json(f"{run}/after.json", {"heads": ["g1"], "results": [{"id": "a", "result": result}]})
     assert judge(run, "None", lambda: {**changed(0), "heads": ["g1"]}).data == data
+    # What acts afterwards is not what was validated.
+    with Journal(run).step("alembic_downgrade", acts=True):
+        pass
+    assert judge(run, "None", lambda: {**changed(0), "heads": ["g1"]}).data == UNKNOWN
 
 
 def test_nothing_starts_while_something_may_be_at_work_or_nothing_can_be_measured(run: str) -> None:
