@@ -154,12 +154,15 @@ def close(module, redact):
     run_dir, language = params["run_dir"], params["language"]
     told = answers(params["told"])
     outcome, failure = params["outcome"], params["failure"]
-    unproved = unproven(params) if outcome in MOVED and run_dir else ""
-    if failure or unproved:
-        told["failure"] = redact(str((failure or {"msg": unproved}).get("msg", "")))
-        verdict = final_verdict(params, redact, str((failure or {}).get("outcome")))
+    moved = outcome in MOVED and run_dir
+    unproved = unproven(params) if moved else ""
+    if unproved:
+        failure = {"msg": unproved}
+    if failure:
+        told["failure"] = redact(str(failure.get("msg", "")))
+        verdict = final_verdict(params, redact, str(failure.get("outcome")))
         outcome, told["rests_on"], told["measured_heads"] = verdict.outcome, verdict.rests_on, verdict.heads
-    elif outcome in MOVED and run_dir:
+    elif moved:
         undone = look_once_more(params, redact)
         if undone:
             outcome, told["failure"], told["rests_on"] = FAILED_NEEDS_HUMAN, redact(undone), redact(undone)
