@@ -17,6 +17,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import typing as t
@@ -51,8 +52,10 @@ exec "$@"
 """
 _LISTENING = 0x10000  # __SO_ACCEPTCON in the flags of /proc/net/unix
 
-# What asks a process to stop.
+# What asks a process to stop, and what reminds one that was asked.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+REMINDER, REMIND_S = signal.SIGALRM, 0.2
+HELD = (*SIGNALS, REMINDER)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -163,7 +166,7 @@ class HostRuntime:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, _source(program) as feed, \
                 _sink(program.stdout, out) as sink:
             # A signal waits until there is something that ends the program.
-            unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
             try:
                 process = subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn
                     argv, stdin=feed, stdout=sink, stderr=err, cwd=program.cwd,
@@ -225,7 +228,7 @@ def prepare_child(parent: int, ending: int = signal.SIGKILL) -> t.Callable[[], N
         prctl = None
 
     def prepare() -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         if prctl:
             prctl(_PR_SET_PDEATHSIG, ending, 0, 0, 0)
             if os.getppid() != parent:  # The parent died before the request was made.
@@ -281,25 +284,42 @@ def _tail(stream: t.IO[bytes], kept_bytes: int) -> str:
 
 @contextmanager
 def interruptible() -> t.Iterator[None]:
-    """Turn the signals that ask a process to stop into an exception, so that work in progress is ended, not left."""
+    """Turn the signals that ask a process to stop into an exception, so that work in progress is ended, not left.
+
+    The exception comes between any two instructions, and is lost where these belong to a C library that drops the
+    errors of what it calls: psycopg2 does so when it decodes a notice. So it is raised again until it is under way, and
+    at the latest when the work has come to its end.
+    """
+    heard: list[int] = []
 
     def stop(signum: int, _frame: object) -> None:
         # One is enough: a second must not cut short the ending of the work.
         for each in SIGNALS:
             signal.signal(each, signal.SIG_IGN)
+        heard.append(signum)
+        signal.setitimer(signal.ITIMER_REAL, REMIND_S, REMIND_S)
         raise Interrupted(signum)
 
+    def remind(_signum: int, _frame: object) -> None:
+        if not _under_way(sys.exc_info()[1]):
+            raise Interrupted(heard[0])
+
     before = {signum: signal.signal(signum, stop) for signum in SIGNALS}
+    other = signal.signal(REMINDER, remind)
     try:
         yield
-    except Interrupted:
-        raise
-    except BaseException:
-        _restore(before)
-        raise
-    _restore(before)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(REMINDER, other)
+        if not heard:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+    if heard:
+        raise Interrupted(heard[0])
 
 
-def _restore(handlers: dict[signal.Signals, t.Any]) -> None:
-    for signum, handler in handlers.items():
-        signal.signal(signum, handler)
+def _under_way(error: BaseException | None) -> bool:
+    """Tell whether an exception is an interruption, or came up while one was ending the work."""
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__context__
+    return error is not None

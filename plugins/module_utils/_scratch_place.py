@@ -27,7 +27,7 @@ from ._docker import guardian
 from ._errors import Problem, Refusal
 from ._evidence import private_directory, process_mark, read_json, write_json
 from ._redact import Redactor
-from ._runner import SIGNALS, prepare_child
+from ._runner import HELD, prepare_child
 from ._scratch import SUPERUSER, Wish
 
 START_LIMIT_S, END_LIMIT_S, TICK_S = 60.0, 10.0, 0.01
@@ -192,7 +192,7 @@ def running(place: Place, outer: list[str], act: str, request: dict[str, t.Any],
     argv = [*outer, sys.executable, "-I", place.file("inside.py"), act, place.file("request.json")]
     with open(place.file("server.log"), "wb") as log:
         # A signal waits until there is something that ends the program.
-        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         try:
             process = subprocess.Popen(  # pylint: disable=subprocess-popen-preexec-fn
                 argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,

@@ -318,6 +318,56 @@ def test_a_second_signal_does_not_leave_an_obstinate_program_behind(tmp_path: Pa
             os.kill(pid, signal.SIGKILL)
 
 
+# An error in here is dropped, as some C libraries drop the errors of what they call.
+DEAF = """
+import os, signal, sys, time
+from ansible_collections.recyclic.rollback.plugins.module_utils import _runner
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Interrupted
+class Deaf:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0)
+def work():
+    deaf = Deaf()
+    del deaf
+    print("went on")
+    exec(sys.argv[1])
+try:
+    with _runner.interruptible():
+        work()
+except Interrupted as stopped:
+    print("interrupted by", stopped.signum)
+print("clear", signal.getitimer(signal.ITIMER_REAL) == (0, 0), signal.getsignal(signal.SIGALRM) == signal.SIG_DFL)
+"""
+TIDYING = """
+try:
+    time.sleep(20)
+finally:
+    time.sleep(3 * _runner.REMIND_S)
+    print("tidied")
+"""
+REPLACED = """
+try:
+    try:
+        time.sleep(20)
+    finally:
+        raise OSError("what is left cannot be removed")
+except OSError:
+    time.sleep(3 * _runner.REMIND_S)
+    print("told")
+time.sleep(20)
+"""
+
+
+@pytest.mark.parametrize(("rest", "said"), [
+    ("time.sleep(20)", ""), ("print('done')", "done\n"), (TIDYING, "tidied\n"), (REPLACED, "told\n")],
+    ids=["long", "short", "tidying", "replaced"])
+def test_an_interruption_that_was_lost_comes_again(python: Callable[..., Any], rest: str, said: str) -> None:
+    out, err = python(DEAF, rest).communicate(timeout=10)
+    assert "Exception ignored" in err, "nothing was lost"
+    assert out == f"went on\n{said}interrupted by {int(signal.SIGTERM)}\nclear True True\n", err
+
+
 CONNECT = """
 import json, socket, sys
 with socket.socket(socket.AF_UNIX) as client:
