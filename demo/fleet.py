@@ -42,6 +42,8 @@ DEMO = Path(__file__).resolve().parent
 # Starting a server and filling a database each keep one processor busy.
 WORKERS = os.cpu_count() or 2
 MODEL = "model"
+# Only what was made here is removed.
+MARK = ".fleet"
 
 HALF_WAY = '''
 
@@ -60,7 +62,10 @@ def build(home: Path, sites: int, servers: int | None = None, history: str = "gu
     destroy(home)
     names = [f"site-{number:02}" for number in range(1, sites + 1)]
     places = [home / f"server-{number:02}" for number in range(1, (servers or sites) + 1)]
+    if home.exists() and any(home.iterdir()):
+        raise SystemExit(f"{home} holds something else: name a directory that is empty or not there")
     (home / "sites").mkdir(parents=True)
+    (home / MARK).touch()
     with ThreadPoolExecutor(WORKERS) as pool:
         started = list(pool.map(_start, places))
         dump = _model(started[0], home, history)
@@ -92,7 +97,7 @@ def destroy(home: Path) -> None:
     """Stop the servers and remove everything `build` and the runs made in `home`."""
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(server.destroy, home.glob("server-*")))
-    if (home / "sites").is_dir():
+    if (home / MARK).exists():
         shutil.rmtree(home)
 
 

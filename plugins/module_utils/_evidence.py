@@ -74,6 +74,16 @@ def write_json(path: str, content: t.Any) -> None:
     write_file(path, json.dumps(content, indent=2, sort_keys=False, default=str, ensure_ascii=False) + "\n")
 
 
+def point(directory: str, name: str, link: str = "latest") -> None:
+    """Point a link of a directory to one of its entries, in one step whoever else does the same."""
+    aside = os.path.join(directory, f".{link}-{name}-{os.getpid()}")
+    if os.path.lexists(aside):
+        os.unlink(aside)
+    os.symlink(name, aside)
+    os.replace(aside, os.path.join(directory, link))
+    fsync_directory(directory)
+
+
 def read_json(path: str) -> t.Any:
     """Return a JSON file's content; None where there is no such file, or where a crash left it unreadable."""
     try:

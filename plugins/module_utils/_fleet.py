@@ -124,8 +124,12 @@ def _where_told(sites: t.Iterable[Site], language: str) -> str:
 
 
 def ended(summary: Summary, batch: t.Collection[str], gone: t.Collection[str]) -> bool:
-    """Return whether none of a batch is still to end. Once a site is gone, none begins that has not begun."""
-    waiting = (BEGUN,) if gone else OPEN
+    """Return whether none of a batch is still to end.
+
+    Once a site is gone, none begins that has not begun, where what acts stands behind a gate. What changes nothing
+    takes all sites at once, and says nothing of one before its end.
+    """
+    waiting = (BEGUN,) if gone and summary["playbook"] in ACTING else OPEN
     return all(site["outcome"] not in waiting for site in summary["sites"] if site["site"] in batch)
 
 
@@ -145,10 +149,3 @@ def read_summary(directory: str) -> Summary | None:
 
 def as_json(summary: Summary) -> str:
     return json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-
-
-def point(directory: str, name: str, link: str = "latest") -> None:
-    """Point a link of a directory to one of its entries, in one step whoever else does the same."""
-    aside = os.path.join(directory, f".{link}-{name}-{os.getpid()}")
-    os.symlink(name, aside)
-    os.replace(aside, os.path.join(directory, link))

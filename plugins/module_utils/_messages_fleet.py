@@ -43,6 +43,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
                         "Le run {run_id} n'a pas encore laissé de rapport : il est au travail, ou a été coupé."),
     "fleet_unwritten": ("The summary over all sites cannot be written in {path}: {error}",
                         "Le bilan de tous les sites ne peut pas être écrit dans {path} : {error}"),
+    "runs_unreadable": (
+        "{path} cannot be read: {error}. Look as the user who rolls back, or with become.",
+        "{path} ne peut pas être lu : {error}. Regardez avec l'utilisateur qui fait les rollbacks, ou avec become."),
     # What next
     "fleet_next_status": ("See what is there: ansible-playbook status.yml --limit {site}",
                           "Voir ce qu'il en est : ansible-playbook status.yml --limit {site}"),

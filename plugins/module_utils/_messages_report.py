@@ -8,6 +8,9 @@
 from __future__ import annotations
 
 MESSAGES: dict[str, tuple[str, str]] = {
+    "report_unwritten": (
+        "The report cannot be written in {path}: {error}. Set rollback_report_dir to a directory this user can write.",
+        "Le rapport ne peut pas être écrit dans {path} : {error}. Pointez rollback_report_dir vers un dossier accessible."),
     "title": ("Rollback report: {outcome}", "Rapport de rollback : {outcome}"),
     "outcome_rolled_back": ("rolled back", "migration annulée"),
     "outcome_already_rolled_back": ("already rolled back, nothing changed", "migration déjà annulée, rien n'a changé"),

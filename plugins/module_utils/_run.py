@@ -19,10 +19,10 @@ from ._errors import Refusal, Unended
 from ._evidence import (
     Journal,
     StateDirectory,
-    fsync_directory,
     new_run_id,
     now,
     owner_alive,
+    point,
     process_mark,
     read_json,
     seconds_between,
@@ -38,12 +38,14 @@ REPORT = "report.json"
 LEFTOVER_LIMIT_S = 20.0
 
 
-def begin(state: StateDirectory, ground: Ground, connection: t.Any, meta: dict[str, t.Any], take_over: str | None
+def begin(state: StateDirectory, ground: Ground, connection: t.Any, meta: dict[str, t.Any],
+          take_over: t.Collection[str] = ()
           ) -> dict[str, t.Any]:
     """Take the database's lock and return the run: ``{run_id, run_dir, resumed, cut_off, ended}``.
 
     A run whose controller is gone is taken over: what it left at work is ended, and if it wanted the same it is the one
-    that goes on. Raises Refusal while another run is under way.
+    that goes on. ``take_over`` are runs whose controllers are known to be gone. Raises Refusal while another run is
+    under way.
     """
     slug, token = slug_of(connection), secrets.token_hex(8)
     path = state.lock_path(slug)
@@ -55,7 +57,7 @@ def begin(state: StateDirectory, ground: Ground, connection: t.Any, meta: dict[s
         # One that left its report came to its end, and only failed to give the lock back.
         cut_off = before if before and not before["reported"] else None
         again = bool(cut_off and _same_wish(cut_off["meta"], meta))
-        if cut_off and cut_off["acted"] and not again and take_over != cut_off["run_id"]:
+        if cut_off and cut_off["acted"] and not again and cut_off["run_id"] not in take_over:
             raise Refusal("unfinished_run", run_id=cut_off["run_id"], playbook=cut_off["meta"].get("playbook", "?"),
                           goal=cut_off["meta"].get("goal", {}))
         # What the run before left is no longer its own: ended here, before anything else looks at the database.
@@ -82,7 +84,7 @@ def begin(state: StateDirectory, ground: Ground, connection: t.Any, meta: dict[s
     elif cut_off and os.path.isdir(state.run_dir(cut_off["run_id"])):
         Journal(state.run_dir(cut_off["run_id"])).write("abandoned", successor=run_id)
     write_json(os.path.join(run_dir, META), {"run_id": run_id, "lock": slug, **meta})
-    _point_latest(state, run_id)
+    point(state.runs, run_id)
     return {"run_id": run_id, "run_dir": run_dir, "token": token, "resumed": again,
             "cut_off": cut_off, "ended": ended}
 
@@ -106,10 +108,10 @@ def require_held(run_dir: str | None, token: str | None) -> None:
         raise Refusal("lock_lost", run_id=os.path.basename(run_dir))
 
 
-def _require_gone(held: dict[str, t.Any], asking: dict[str, t.Any], state: StateDirectory, take_over: str | None
-                  ) -> None:
+def _require_gone(held: dict[str, t.Any], asking: dict[str, t.Any], state: StateDirectory,
+                  take_over: t.Collection[str]) -> None:
     alive = owner_alive(held["controller"], asking)
-    if alive is False or (alive is None and take_over == held["run_id"]):
+    if alive is False or (alive is None and held["run_id"] in take_over):
         return
     facts = {"run_id": held["run_id"], "owner": held["owner"], "since": held["since"],
              "controller": f"{held['controller'].get('host')} pid {held['controller'].get('pid')}"}
@@ -196,12 +198,3 @@ def _end_process(step: dict[str, t.Any], run_id: str) -> None:
                 return
             time.sleep(0.1)
     raise Unended("steps_remain", run_id=run_id, pids=str(step["pid"]))
-
-
-def _point_latest(state: StateDirectory, run_id: str) -> None:
-    aside = os.path.join(state.runs, f".latest-{run_id}")
-    if os.path.lexists(aside):
-        os.unlink(aside)
-    os.symlink(run_id, aside)
-    os.replace(aside, os.path.join(state.runs, "latest"))
-    fsync_directory(state.runs)

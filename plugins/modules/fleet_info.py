@@ -25,6 +25,12 @@ options:
       - The state directory.
     type: path
     required: true
+  migration:
+    description:
+      - The revision that is to be undone. A run about another one does not tell how the site stands, unless it ended
+        badly or was cut off. Empty for any.
+    type: str
+    default: ''
 """
 
 EXAMPLES = r"""
@@ -32,6 +38,7 @@ EXAMPLES = r"""
   recyclic.rollback.fleet_info:
     login_db: recyclic
     state_dir: /var/lib/recyclic-rollback
+    migration: k1l2m3n4o5p6
   register: found
 """
 
@@ -48,6 +55,7 @@ entry:
 import os
 
 from ansible_collections.recyclic.rollback.plugins.module_utils._arguments import run
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory, read_json
 from ansible_collections.recyclic.rollback.plugins.module_utils._fleet import ACTING, NO_REPORT, NO_RUN, site_of
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
@@ -68,11 +76,13 @@ def found(params, state):
     """How the newest run that acted on this database left it; names of runs sort by time."""
     language, database = params["language"], params["login_db"]
     idle: list = []
-    for name in sorted(os.listdir(state.runs), reverse=True) if os.path.isdir(state.runs) else []:
+    for name in names(state):
         meta = None if name == "latest" else read_json(os.path.join(state.runs, name, META))
         if not meta or meta.get("playbook") not in ACTING or meta.get("database") != database:
             continue
         report = read_json(os.path.join(state.runs, name, REPORT))
+        if elsewhere(meta, params["migration"]) and report and report["outcome"] in (*GOOD, REFUSED):
+            continue
         if report and report["outcome"] in (ALREADY, REFUSED):
             idle.append(report)
         elif not tells(report, [each["outcome"] for each in idle]):
@@ -83,6 +93,22 @@ def found(params, state):
             return site_of("", {"outcome": NO_REPORT, "run_id": name, "database": database, "started_at":
                                 meta.get("started_at"), "reason": say(language, "fleet_no_report", run_id=name)}, None)
     return site_of("", {} if idle else {"outcome": NO_RUN, "database": database}, idle[0] if idle else None)
+
+
+def names(state):
+    """The runs there are, the newest first. Raises Refusal where that may not be looked at: it is not none."""
+    try:
+        return sorted(os.listdir(state.runs), reverse=True)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Refusal("runs_unreadable", path=state.runs, error=error.strerror or str(error)) from error
+
+
+def elsewhere(meta, migration):
+    """Whether a run was about another migration. Where it ended badly, or not at all, there is something to see to."""
+    goal = meta.get("goal") or {}
+    return bool(migration) and goal.get("migration", migration) != migration
 
 
 def tells(report, idle):
@@ -99,7 +125,8 @@ def tells(report, idle):
 
 
 def main():
-    run(look, {"state_dir": {"type": "path", "required": True}}, supports_check_mode=True)
+    run(look, {"state_dir": {"type": "path", "required": True}, "migration": {"type": "str", "default": ""}},
+        supports_check_mode=True)
 
 
 if __name__ == "__main__":

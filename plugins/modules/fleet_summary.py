@@ -122,7 +122,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.recyclic.rollback.plugins.module_utils import _fleet
-from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import read_json, write_file
+from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import point, read_json, write_file
 from ansible_collections.recyclic.rollback.plugins.module_utils._fleet_text import files, lines
 from ansible_collections.recyclic.rollback.plugins.module_utils._messages import say
 
@@ -144,7 +144,7 @@ def summarize(params, check_mode):
         summary["shown"] = summary["counts"] if shows else summary["shown"]
         for name, content in {_fleet.SUMMARY: _fleet.as_json(summary), **files(summary, language, place)}.items():
             write_file(os.path.join(place, name), content)
-    _fleet.point(fleet, params["wave_id"])
+    point(fleet, params["wave_id"])
     return {"changed": False, "summary": summary, "lines": lines(summary, language, page) if shows else [],
             "path": page}
 

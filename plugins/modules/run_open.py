@@ -63,8 +63,11 @@ options:
     required: true
   take_over:
     description:
-      - The id of a run whose controller is known to be gone but cannot be seen from this one.
-    type: str
+      - The ids of runs whose controllers are known to be gone but cannot be seen from this one. Of several sites each
+        finds its own among them.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -138,7 +141,8 @@ def begin_run(module, redact):
         state.create()
         meta = {"playbook": params["playbook"], "database": target.database, "goal": params["goal"],
                 "operator": params["operator"], "controller": params["controller"], "started_at": now()}
-        begun = (begin(state, ground, connection, meta, params["take_over"]) if params["exclusive"]
+        begun = (begin(state, ground, connection, meta, [each.strip() for each in params["take_over"]])
+                 if params["exclusive"]
                  else beside(state, meta))
     return {"changed": False, **begun, "notice": notice(begun, params["language"])}
 
@@ -171,7 +175,7 @@ def main():
         "exclusive": {"type": "bool", "default": True},
         "operator": {"type": "str", "default": ""},
         "controller": {"type": "dict", "required": True},
-        "take_over": {"type": "str"},
+        "take_over": {"type": "list", "elements": "str", "default": []},
     }, supports_check_mode=True)
 
 

@@ -31,3 +31,11 @@ def test_sites_that_share_a_server_are_apart_and_leave_nothing(tmp_path: Path) -
     assert running is not None
     with pytest.raises(psycopg2.OperationalError):
         psycopg2.connect(running.url())
+
+
+def test_a_directory_that_is_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "sites").mkdir()
+    fleet.destroy(tmp_path)
+    with pytest.raises(SystemExit, match="holds something else"):
+        fleet.build(tmp_path, sites=1)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["sites"]

@@ -118,7 +118,7 @@ ALL = ",".join((*THREE, FAR))
 
 
 def test_a_batch_ends_what_it_began_and_what_comes_after_a_failure_is_untouched(make_fleet: MakeFleet) -> None:
-    fleet = make_fleet(*THREE, FAR, rollback_serial="3,5")
+    fleet = make_fleet(*THREE, FAR, rollback_serial="3 5\n")
     fleet.break_downgrade("south")
 
     played = fleet.play("rollback", rollback_confirm=ALL)
@@ -236,6 +236,21 @@ def test_a_site_that_does_not_answer_stops_the_wave_and_hides_nobody(make_fleet:
     assert told.status == 0, told.output
     assert outcomes(told) == {"north": "rolled_back", "south": "no_answer", "east": "no_run"}
     assert told.report["sites"][1]["reason"]
+    assert told.output.count('"report: 3 site(s)') == 1, told.output
+
+    # A site without a run directory has no report that could say what was played.
+    fleet["east"].settings.update(rollback_login_port=NOWHERE["login_port"])
+    planned = fleet.play("plan")
+    assert planned.status != 0 and planned.report["playbook"] == "plan", planned.output
+    assert outcomes(planned)["east"] == "refused" and "rollback.yml" not in planned.report["next"]
+    assert planned.output.count('"plan: 3 site(s)') == 1, planned.output
+
+    # One whose module cannot run is told of with the reason, and the others as well.
+    fleet["north"].settings.update(ansible_python_interpreter="/no/such/python")
+    told = fleet.play("report")
+    assert told.status == 0, told.output
+    assert outcomes(told) == {"north": "no_answer", "south": "no_answer", "east": "no_run"}
+    assert "/no/such/python" in told.report["sites"][0]["reason"]
 
 
 def test_what_confirms_one_site_or_names_another_confirms_no_wave(make_fleet: MakeFleet) -> None:
@@ -251,7 +266,7 @@ def test_what_confirms_one_site_or_names_another_confirms_no_wave(make_fleet: Ma
     refused("-e rollback_confirm=north,south", awx_job_id=1)
     refused("north is not confirmed", rollback_confirm="south")
     refused("names no host of the group", "--limit", "stranger", rollback_confirm="north,south")
-    for wrong in (0, "1,some"):
+    for wrong in (0, "1,some", "1 0"):
         refused("which are no sizes", rollback_serial=wrong, rollback_confirm="north,south")
     # The play does not read an inventory for its own hosts: it would have others than were looked at.
     fleet.everywhere["rollback_hosts"] = "north"

@@ -62,6 +62,8 @@ def test_a_batch_has_ended_when_none_of_its_own_is_still_to_end() -> None:
     # East waits for its turn, which does not come once another one is gone.
     assert not _fleet.ended(summary, ["north", "east"], []) and _fleet.ended(summary, ["north", "east"], ["west"])
     assert not _fleet.ended(summary, RUN["sites"], ["west"])
+    # Where nothing stands behind a gate, it has begun and has not said so.
+    assert not _fleet.ended({**summary, "playbook": "plan"}, ["north", "east"], ["west"])
 
 
 @pytest.mark.parametrize(("playbook", "outcomes", "said"), [

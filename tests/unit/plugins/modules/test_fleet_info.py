@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Refusal
 from ansible_collections.recyclic.rollback.plugins.module_utils._evidence import StateDirectory
 from ansible_collections.recyclic.rollback.plugins.module_utils._run import META, REPORT
 from ansible_collections.recyclic.rollback.plugins.modules.fleet_info import found
@@ -51,6 +52,37 @@ def test_the_newest_run_that_acted_tells(
         if outcome:
             (place / REPORT).write_text(json.dumps({"run_id": place.name, "outcome": outcome, "database": database}))
 
-    site = found({"language": "en", "login_db": "recyclic"}, StateDirectory(str(tmp_path)))
+    site = found({"language": "en", "login_db": "recyclic", "migration": ""}, StateDirectory(str(tmp_path)))
 
     assert (site["outcome"], site["run_id"]) == told
+
+
+@pytest.mark.parametrize(("goal", "outcome", "told"), [
+    ("another", "rolled_back", "no_run"), ("another", "refused", "no_run"), ("k1l2m3n4o5p6", "rolled_back", "rolled_back"),
+    # A restore has no migration to name.
+    (None, "rolled_back", "rolled_back"),
+    # Whatever it was about, somebody has to see to it.
+    ("another", "failed_needs_human", "failed_needs_human"), ("another", None, "no_report"),
+])
+def test_what_was_about_another_migration_does_not_count_as_done(
+    tmp_path: Path, goal: str | None, outcome: str | None, told: str
+) -> None:
+    place = tmp_path / "runs" / "run-0"
+    place.mkdir(parents=True)
+    (place / META).write_text(json.dumps({"playbook": "rollback", "database": "recyclic",
+                                          "goal": {"migration": goal} if goal else {}}))
+    if outcome:
+        (place / REPORT).write_text(json.dumps({"run_id": "run-0", "outcome": outcome, "database": "recyclic"}))
+
+    site = found({"language": "en", "login_db": "recyclic", "migration": "k1l2m3n4o5p6"},
+                 StateDirectory(str(tmp_path)))
+
+    assert site["outcome"] == told
+
+
+def test_runs_that_may_not_be_looked_at_are_not_none(tmp_path: Path) -> None:
+    # In the way of whoever looks, root or not.
+    (tmp_path / "runs").write_text("no directory")
+    with pytest.raises(Refusal) as refused:
+        found({"language": "en", "login_db": "recyclic", "migration": ""}, StateDirectory(str(tmp_path)))
+    assert refused.value.key == "runs_unreadable" and refused.value.facts["path"] == str(tmp_path / "runs")
