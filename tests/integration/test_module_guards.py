@@ -3,7 +3,10 @@
 """Guards around acting: who holds the database, who may stop what, and where evidence may lie."""
 from __future__ import annotations
 
+import signal
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from harness import (
     Database,
     alembic_args,
     another_controller,
+    clean_environment,
     common_args,
     controller,
     dead_controller,
@@ -137,3 +141,36 @@ def test_concerned_tables_are_found_on_the_search_path(
     gone = run_module("table_count", **common_args(database), baseline=before, concerned=["categories"])
     assert gone["passed"], gone["results"]
     assert not run_module("table_count", **common_args(database), baseline=before)["passed"]
+
+
+# psycopg2 hands notices to whatever stands for its list, and drops the errors of that.
+DEAF = """
+import os, signal, sys
+import psycopg2
+from ansible_collections.recyclic.rollback.plugins.module_utils._database import rows
+from ansible_collections.recyclic.rollback.plugins.module_utils._errors import Interrupted
+from ansible_collections.recyclic.rollback.plugins.module_utils._runner import interruptible
+
+class Notices:
+    def append(self, notice):
+        os.kill(os.getpid(), signal.SIGTERM)
+        len(notice)
+
+connection = psycopg2.connect(os.environ["DATABASE_URL"])
+connection.autocommit = True
+connection.notices = Notices()
+try:
+    with interruptible():
+        rows(connection, "DROP TABLE IF EXISTS nothing_of_the_kind")
+        print("went on")
+        for second in range(100):
+            rows(connection, "SELECT pg_sleep(0.1)")
+except Interrupted as stopped:
+    print("interrupted by", stopped.signum)
+"""
+
+
+def test_an_interruption_that_psycopg2_drops_comes_again(database: Database) -> None:
+    done = subprocess.run([sys.executable, "-c", DEAF], env=clean_environment(DATABASE_URL=database.url), text=True,
+                          capture_output=True, timeout=60, check=False)
+    assert done.stdout == f"went on\ninterrupted by {int(signal.SIGTERM)}\n", done.stdout + done.stderr
