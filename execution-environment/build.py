@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +34,8 @@ DEFINITION = ROOT / "execution-environment.yml"
 IMAGE = "recyclic-rollback-ee"
 SOURCE_LABEL = "recyclic.rollback.source"
 NOT_POSSIBLE = 3
+# A machine without a registry may drop what is sent to one.
+PULL_S = 60
 # What pip may be told about the way to its packages. Paths of this machine mean nothing in the build.
 PIP_SETTINGS = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout", "default-timeout")
 CERTIFICATES = "/etc/ssl/pip-ca-bundle.pem"
@@ -46,7 +48,8 @@ class NotPossible(Exception):
 def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description="Build the execution environment's image.")
-    parser.add_argument("--no-cache", action="store_true", help="build every layer again")
+    parser.add_argument("--no-cache", action="store_true",
+                        help="build every layer again, on the newest base where it can be pulled")
     parser.add_argument("--tag", action="append", help=f"name of the image; default {IMAGE}, by version and latest")
     options = parser.parse_args()
     release = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
@@ -65,7 +68,7 @@ def main() -> int:
 def build(tags: list[str], no_cache: bool) -> None:
     """Build the image, or name the one that is there."""
     engine = container_engine()
-    base = base_image(engine)
+    base = base_image(engine, no_cache)
     settings = pip_settings()
     source = hashlib.sha256(repr((identity(engine, base), settings, version("ansible-builder"), inputs())).encode())
     label = f'{{{{index .Config.Labels "{SOURCE_LABEL}"}}}}'
@@ -76,7 +79,7 @@ def build(tags: list[str], no_cache: bool) -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="context.", dir=CACHE) as context:
         if settings:
-            base = prepared(engine, base, settings, Path(context) / "base")
+            base = prepared(engine, base, settings, Path(context) / "base", no_cache)
         command = [str(Path(sys.executable).with_name("ansible-builder")), "build", f"--file={DEFINITION}",
                    f"--context={context}/build", f"--container-runtime={engine}", f"--build-arg=EE_BASE_IMAGE={base}",
                    f"--extra-build-cli-args=--force-rm --label={SOURCE_LABEL}={source.hexdigest()}",
@@ -90,28 +93,45 @@ def container_engine() -> str:
     for engine in ("docker", "podman"):
         if output(engine, "info") is not None:
             return engine
-    # As root on Debian an engine can be had.
-    made = subprocess.run([sys.executable, ROOT / "demo/compose/engine.py", "ensure"], capture_output=True, text=True,
-                          check=False)  # fmt: skip
-    if made.returncode != 0:
-        raise NotPossible(f"no container engine for the execution environment: {made.stderr.strip()}")
+    # As root on Debian an engine can be had. That Compose may be missing then is nothing to an image.
+    ensured("no container engine for the execution environment", lambda: output("docker", "info") is not None)
     return "docker"
 
 
-def base_image(engine: str) -> str:
-    """The definition's base, made available."""
+def base_image(engine: str, newest: bool) -> str:
+    """The definition's base, made available; `newest` is what the registry has, where one answers."""
     base: str = yaml.safe_load(DEFINITION.read_text())["images"]["base_image"]["name"]
+    if not newest and identity(engine, base) is not None:
+        return base
+    failed = pull(engine, base)
     if identity(engine, base) is None:
-        pull = [engine, "pull", base]
-        if engine == "docker":  # which pulls it, or makes it of Debian's packages
-            pull = [sys.executable, str(ROOT / "demo/compose/engine.py"), "ensure"]
-        done = subprocess.run(pull, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise NotPossible(f"no {base} to build on: {done.stderr.strip()}")
+        if engine != "docker":
+            raise NotPossible(f"no {base} to build on: {failed}")
+        # Makes it of Debian's packages.
+        ensured(f"no {base} to build on: {failed}", lambda: identity(engine, base) is not None)
     return base
 
 
-def prepared(engine: str, base: str, settings: dict[str, str], context: Path) -> str:
+def pull(engine: str, image: str) -> str:
+    """Pull an image; returns why it failed, if it did."""
+    try:
+        done = subprocess.run([engine, "pull", image], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=PULL_S, check=False)  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"`{engine} pull {image}` took more than {PULL_S} s"
+    return done.stderr.strip() if done.returncode != 0 else ""
+
+
+def ensured(missing: str, there: Callable[[], bool]) -> None:
+    """Have the demo's engine.py install and make what it can; whether that was enough, `there` tells."""
+    made = subprocess.run([sys.executable, ROOT / "demo/compose/engine.py", "ensure"], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    if not there():
+        kind = NotPossible if made.returncode == NOT_POSSIBLE else RuntimeError
+        raise kind(f"{missing}: {made.stderr.strip()}")
+
+
+def prepared(engine: str, base: str, settings: dict[str, str], context: Path, no_cache: bool) -> str:
     """A copy of the base in which pip is told what it is told here."""
     context.mkdir()
     lines = [f"COPY {name} {place}" for name, place in (("pip.conf", "/etc/pip.conf"), ("ca.pem", CERTIFICATES))]
@@ -121,7 +141,7 @@ def prepared(engine: str, base: str, settings: dict[str, str], context: Path) ->
     (context / "pip.conf").write_text("[global]\n" + "".join(f"{name} = {text}\n" for name, text in told.items()))
     (context / "Dockerfile").write_text("\n".join([f"FROM {base}", *lines]) + "\n")
     tag = f"{IMAGE}-base:latest"
-    run([engine, "build", "--tag", tag, str(context)], engine)
+    run([engine, "build", *(["--no-cache"] if no_cache else []), "--tag", tag, str(context)], engine)
     return tag
 
 

@@ -4,15 +4,16 @@
 
     python demo/compose/stack.py up --dir DIR --history guide|chain|branched --at parent|migration|head
         [--file development|production] [--project NAME] [--fast]
-    python demo/compose/stack.py status|down --dir DIR
+    python demo/compose/stack.py status|seed|down --dir DIR
 
 `up` builds it afresh each time: DIR gets the Compose file, an .env (0600) with random passwords and free ports, and
 stack.json. engine.py makes what it needs: an engine and the images. `parent` is just below the migration, `head` has
-what users did since as well. --fast has the server forget its data when the machine crashes. `down` removes the
-project's containers, networks and volumes, and nothing of any other project; DIR keeps its files.
+what users did since as well; `seed` adds that to a database that was brought to its head in another way. --fast has
+the server forget its data when the machine crashes. `down` removes the project's containers, networks and volumes, and
+nothing of any other project; DIR keeps its files.
 
 Both `up` and `status` print one JSON line, without passwords: those are in .env. Exit status: 0 done, 1 failed (reason
-on stderr), 3 `status` of a stack that does not run.
+on stderr), 3 `status` of a stack that does not run, or `seed` where there is none.
 """
 from __future__ import annotations
 
@@ -162,6 +163,11 @@ def up(directory: Path, history: str, at: str, file: str, project: str | None, f
     return stack
 
 
+def seed(stack: Stack) -> None:
+    """Fill in what users did since the migration."""
+    stack.compose("run", "--rm", "--no-deps", "-T", "api-migrations", *_seeding(stack.history, "after"))
+
+
 def down(stack: Stack) -> None:
     """Remove everything of the project, one-off containers included; its directory keeps its files."""
     if stack.compose_file.exists() and stack.env_file.exists():
@@ -218,13 +224,17 @@ def _wait_healthy(stack: Stack, service: str) -> None:
 def _building(history: str, at: str) -> str:
     """The shell commands, run in a container of the application, that bring an empty database to its point."""
     parents = [f"alembic upgrade {revision}" for revision in PARENTS[history]]
-    commands = [*parents, f"python3 /app/seed.py before --history {history}"]
+    commands = [*parents, " ".join(_seeding(history, "before"))]
     if at != "parent":
         commands.append(f"alembic upgrade {MIGRATION}")
     if at == "head":
         commands += [f"alembic upgrade {revision}" for revision in NEWER[history]]
-        commands.append(f"python3 /app/seed.py after --history {history}")
+        commands.append(" ".join(_seeding(history, "after")))
     return "\n".join(commands)
+
+
+def _seeding(history: str, when: str) -> list[str]:
+    return ["python3", "/app/seed.py", when, "--history", history]
 
 
 def _write_env(stack: Stack, fast: bool) -> None:
@@ -298,7 +308,7 @@ def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(description="The demo's stack in a directory of its own.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("up", "status", "down"):
+    for name in ("up", "status", "seed", "down"):
         command = commands.add_parser(name)
         command.add_argument("--dir", required=True, type=Path, help="the project's directory")
         if name == "up":
@@ -318,9 +328,9 @@ def main() -> int:
             stack = load(directory)
         if stack is None:
             print(f"{directory} holds no stack", file=sys.stderr)
-            return NOT_RUNNING if options.command == "status" else 0
-        if options.command == "down":
-            down(stack)
+            return 0 if options.command == "down" else NOT_RUNNING
+        if options.command in ("seed", "down"):
+            (seed if options.command == "seed" else down)(stack)
             return 0
         known = describe(stack)
     except (RuntimeError, OSError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import ansible_runner
 import pytest
 import yaml
 
+ROOT = Path(__file__).resolve().parents[2]
 PARENT = "9a2b3c4d5e6f"
 LIMIT_S = 600
 # The directory of a job that AWX gets back, wherever it ran.
@@ -102,7 +104,13 @@ def test_a_job_of_awx_rolls_back(container, demo, job):
     assert files_with(demo.password, home / "artifacts") == files_with(demo.password, home / "project") == []
 
 
-def test_the_published_collection_rolls_back(container, node, demo, tarball, tmp_path):
+def documented(pattern: str) -> str:
+    """What the page has people type, as it stands there."""
+    [found] = re.findall(pattern, (ROOT / "docs" / "execution-environment.md").read_text(), flags=re.MULTILINE)
+    return found
+
+
+def test_the_published_collection_rolls_back_and_whatever_else_it_does(container, node, demo, tarball, tmp_path):
     """The tarball, installed in the container, from a directory that has nothing of the project."""
     place = tmp_path / "elsewhere"
     place.mkdir()
@@ -117,12 +125,26 @@ def test_the_published_collection_rolls_back(container, node, demo, tarball, tmp
         os.chown(path, owner, -1)
 
     told = container.run(
-        "sh", "-ec", f"ansible-galaxy collection install --offline {tarball.name}\n"
-        "ansible-playbook -i hosts.json recyclic.rollback.rollback -e rollback_confirm=recyclic",
-        options=("--network=host", f"--user={owner}:0", f"--volume={place}:/elsewhere", "--workdir=/elsewhere"))
+        "sh", "-ec", documented("^(ansible-galaxy collection install .*)$") + """
+        play() { playbook=$1; shift; ansible-playbook -i hosts.json recyclic.rollback.$playbook "$@"; }
+        play rollback -e rollback_confirm=recyclic
+        play validate
+        play drill
+        play report
+        status=0; play awx >awx.log 2>&1 || status=$?; test $status = 2""",
+        options=("--network=host", f"--user={owner}:0", f"--volume={place}:/elsewhere", "--workdir=/elsewhere",
+                 "--env=" + documented("--set-environment-variable (.*)$")))
 
-    rolled_back(demo, place / "reports" / "latest" / "report.json")
-    assert demo.password not in told and files_with(demo.password, place / "reports") == []
+    reports = {json.loads(path.read_text())["playbook"]: path for path in (place / "reports").glob("2*/report.json")}
+    rolled_back(demo, reports["rollback"])
+    outcomes = {name: json.loads(path.read_text())["outcome"] for name, path in reports.items()}
+    assert outcomes == {"rollback": "rolled_back", "validate": "validated", "drill": "drill_passed"}
+    summary = json.loads((place / "reports/fleet/latest/fleet.json").read_text())
+    assert [site["outcome"] for site in summary["sites"]] == ["rolled_back"]
+    # It asks for an address once it has found awx.awx.
+    asked = (place / "awx.log").read_text()
+    assert "Where is AWX?" in asked and "awx.awx" not in asked
+    assert demo.password not in told + asked and files_with(demo.password, place / "reports") == []
 
 
 def test_nothing_is_left_running(container):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from harness import HEADS, PARENT, ROOT, clean_environment, files_with, make_project
 
-from playbooks import FULL, PLAYBOOKS, Site
+from playbooks import FULL, Site
 
 MakeSite = Callable[..., Site]
 
@@ -70,7 +70,6 @@ def test_the_guides_history_is_rolled_back_and_the_report_tells_it(make_site: Ma
     assert "OPS-1" in (site.run_dir / "report.md").read_text()
 
 
-@pytest.mark.both_runtimes
 def test_a_second_run_changes_nothing_and_says_so(make_site: MakeSite) -> None:
     site = make_site()
     assert site.play("rollback").changed == 2  # the backup and the downgrade
@@ -152,7 +151,6 @@ for _one in op.get_bind().execute(sa.text("SELECT 1")).fetchall():
     assert played.report["set_aside"]
 
 
-@pytest.mark.both_runtimes
 def test_a_lock_that_is_never_had_leaves_the_data_proved_as_before(make_site: MakeSite) -> None:
     site = make_site("guide")
     before = site.database.dump()
@@ -251,7 +249,6 @@ def _take_terminal(descriptor: int) -> None:
 
 
 def test_a_clone_and_the_installed_collection_run_by_their_full_name(make_site: MakeSite, tmp_path: Path) -> None:
-    site = make_site("guide")
     galaxy = Path(sys.executable).with_name("ansible-galaxy")
     environment = clean_environment(HOME=str(tmp_path / "home"), ANSIBLE_COLLECTIONS_PATH=str(tmp_path / "installed"))
     environment.pop("PYTHONPATH")
@@ -262,21 +259,19 @@ def test_a_clone_and_the_installed_collection_run_by_their_full_name(make_site: 
     subprocess.run(["tar", "--null", "-T", "-", "-cf", str(tmp_path / "clone.tar")], cwd=ROOT, input=listed, check=True)
     clone.mkdir()
     subprocess.run(["tar", "-xf", str(tmp_path / "clone.tar"), "-C", str(clone)], check=True)
-    planned = subprocess.run([*site.argv("plan")[:3], "recyclic.rollback.plan"], cwd=tmp_path, capture_output=True,
-                             env={**environment, "ANSIBLE_COLLECTIONS_PATH": str(clone / "collections")}, check=False)
-    assert planned.returncode == 0, planned.stdout.decode()
     subprocess.run([galaxy, "collection", "build", str(clone), "--output-path", str(tmp_path)], env=environment,
                    check=True, capture_output=True)
     tarball = next(tmp_path.glob("recyclic-rollback-*.tar.gz"))
     subprocess.run([galaxy, "collection", "install", str(tarball), "-p", str(tmp_path / "installed"), "--no-deps",
                     "--offline"], env=environment, check=True, capture_output=True)
 
-    argv = [word if word != str(PLAYBOOKS / "rollback.yml") else "recyclic.rollback.rollback"
-            for word in site.argv("rollback")]
-    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    for history, collections in (("guide", tmp_path / "installed"), ("chain", clone / "collections")):
+        site = make_site(history)
+        done = subprocess.run(site.argv("recyclic.rollback.rollback"), cwd=tmp_path, capture_output=True, text=True,
+                              env={**environment, "ANSIBLE_COLLECTIONS_PATH": str(collections)}, check=False)
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert site.database.heads() == {"9a2b3c4d5e6f"}
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert site.database.heads() == {PARENT[history]}
     assert not list((tmp_path / "installed/ansible_collections/recyclic/rollback").glob(".*"))
 
 

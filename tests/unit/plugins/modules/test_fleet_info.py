@@ -58,7 +58,8 @@ def test_the_newest_run_that_acted_tells(
 
 
 @pytest.mark.parametrize(("goal", "outcome", "told"), [
-    ("another", "rolled_back", "no_run"), ("another", "refused", "no_run"), ("k1l2m3n4o5p6", "rolled_back", "rolled_back"),
+    ("another", "rolled_back", "no_run"), ("another", "refused", "no_run"),
+    ("k1l2m3n4o5p6", "rolled_back", "rolled_back"),
     # A restore has no migration to name.
     (None, "rolled_back", "rolled_back"),
     # Whatever it was about, somebody has to see to it.
