@@ -143,7 +143,6 @@ def reports(site: Site) -> list[dict[str, Any]]:
     return [json.loads((place / "report.json").read_text()) for place in places]
 
 
-@pytest.mark.both_runtimes
 def test_a_polite_signal_ends_the_work_before_the_run(make_site: MakeSite) -> None:
     site = make_site("guide", rollback_lock_timeout=60000)
     with in_the_way(site, "EXCLUSIVE"):

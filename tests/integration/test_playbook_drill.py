@@ -146,7 +146,7 @@ def test_losses_nobody_accepted_fail_a_drill(make_site: MakeSite) -> None:
     assert results(again.report)["validate"] == "pass", again.output
 
 
-@pytest.mark.both_runtimes
+@pytest.mark.both_runtimes("9")
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
 def test_a_drill_cut_off_leaves_nothing_at_work(
         make_site: MakeSite, start_module: Callable[..., Started], signum: int) -> None:

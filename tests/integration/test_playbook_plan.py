@@ -42,7 +42,6 @@ def test_a_plan_changes_nothing_and_is_there_to_be_read(make_site: MakeSite) -> 
     assert not site.backups()
 
 
-@pytest.mark.both_runtimes
 def test_with_every_loss_accepted_it_goes_through_as_announced(make_site: MakeSite) -> None:
     site = make_site("chain", "head", **FULL, **ROWS, rollback_to_revision="9a2b3c4d5e6f")
     before = site.database.dump()
