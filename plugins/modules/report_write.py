@@ -119,8 +119,7 @@ def main():
             "content": {"type": "str", "required": True}}},
         "link": {"type": "str", "default": ""},
         "language": {"type": "str", "default": "en", "choices": ["en", "fr"]},
-    # Whole reports are nothing for a system's log.
-    }, supports_check_mode=True, no_log=True)
+    }, supports_check_mode=True, no_log=True)  # Whole reports are nothing for a system's log.
     try:
         result = write(module.params, module.check_mode)
     except OSError as error:

@@ -4,11 +4,11 @@
 
 It keeps objects as AWX 24.6 does where the modules look: lists with filters, creation, change, removal, associations,
 surveys, approvals, secrets shown as $encrypted$. It refuses what AWX refuses at load (a playbook that is not in the
-project, a survey, message, rule or credential that is not well formed, a cycle in a workflow, a name twice, a second
-credential of one type), and is stricter in one thing: a field it does not know is refused, where AWX ignores it. After
-each write it notes what a launch of the workflow would run.
+project, a survey, message, rule or credential that is not well formed, a cycle in a workflow, a node's answer that its
+template does not ask for, a name twice, a second credential of one type), and is stricter in one thing: a field it does
+not know is refused, where AWX ignores it. After each write it notes what a launch of the workflow would run.
 
-It does not run jobs, update projects, synchronise inventories (it says that it did), send messages, know permissions,
+It does not run jobs, update projects or synchronise inventories (it says that it did), send messages, know permissions,
 or fill in what AWX computes. What it lets pass, AWX may still refuse.
 """
 
@@ -27,7 +27,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import rules
-from kinds import EDGES, KINDS, NODES, UNIFIED
+from kinds import EDGES, KINDS, NODES, PROMPTS, UNIFIED
 
 API = "/api/v2/"
 TOKEN = "a token of the stand-in"
@@ -202,10 +202,12 @@ class Controller:
         return jobs(roots), jobs(seen)
 
     def drawn(self) -> Thing:
-        """The workflow's nodes: what each runs, and where it leads."""
+        """The workflow's nodes: what each runs, where it leads, and what it answers by itself."""
         return {node["identifier"]: (
             self.get("unified_job_templates", node["unified_job_template"])["name"],
-            {edge: self.linked(node["identifier"], edge) for edge in EDGES}) for node in self.things[NODES].values()}
+            {edge: self.linked(node["identifier"], edge) for edge in EDGES},
+            {name: node[name] for name in PROMPTS if node[name] not in (None, {})})
+            for node in self.things[NODES].values()}
 
     def linked(self, node: str, edge: str) -> set[str]:
         """The nodes a node leads to, by their identifiers."""
@@ -226,8 +228,9 @@ class Controller:
     def act(self, method: str, path: str, query: dict[str, str], sent: Thing) -> tuple[int, Any]:
         parts = path.removeprefix(API).strip("/").split("/")
         kind, number, part = parts[0], int(parts[1]) if len(parts) > 1 else None, parts[2] if len(parts) > 2 else None
-        if kind == "inventory_updates":
-            return 200, {"id": number, "status": "successful", "finished": "2026-01-05T01:45:00Z", "failed": False}
+        if kind in ("inventory_updates", "project_updates"):
+            return 200, {"id": number, "status": "successful", "finished": "2026-01-05T01:45:00Z", "failed": False,
+                         "scm_revision": "0" * 40}
         if kind not in (*KINDS, "unified_job_templates"):
             raise Refused(f"there is no {path}", 404)
         if number is None:
@@ -238,9 +241,12 @@ class Controller:
         if part is None and method == "DELETE":
             self.delete(kind, number)
             return 204, None
-        if part == "update" and kind == "inventory_sources":
+        if part == "update" and kind in ("inventory_sources", "projects"):
             self.get(kind, number)["status"] = "successful"
-            return 202, {"id": number, "status": "pending", "url": f"{API}inventory_updates/{number}/"}
+            if kind == "projects":
+                self.get(kind, number)["scm_revision"] = "0" * 40
+            updates = {"inventory_sources": "inventory_updates", "projects": "project_updates"}[kind]
+            return 202, {"id": number, "status": "pending", "url": f"{API}{updates}/{number}/"}
         if part is None:
             return 200, self.shown(kind, self.save(kind, sent, number) if method == "PATCH" else self.get(kind, number))
         if part == "survey_spec" and kind in ("job_templates", "workflow_job_templates"):
@@ -267,7 +273,9 @@ def page(results: list[Thing]) -> Thing:
 
 
 def _playbook(store: Controller, thing: Thing, _old: Thing | None) -> None:
-    if not (store.project / thing["playbook"]).is_file():
+    # Before its first update has succeeded a project has none.
+    updated = store.get("projects", thing["project"])["scm_revision"]
+    if not updated or not (store.project / thing["playbook"]).is_file():
         raise Refused(f"job_templates: playbook {thing['playbook']} is not in the project")
 
 
@@ -300,8 +308,27 @@ def _schedule(_store: Controller, thing: Thing, _old: Thing | None) -> None:
         raise Refused(reason)
 
 
+def _node(store: Controller, thing: Thing, _old: Thing | None) -> None:
+    template = next((store.things[kind][number] for kind in UNIFIED for number in [thing["unified_job_template"]]
+                     if number in store.things[kind]), None)
+    if template is None:
+        thing.update(copy.deepcopy(PROMPTS))
+        return
+    spec = store.surveys.get(template["id"], {"spec": []}) if template.get("survey_enabled") else {"spec": []}
+    asked = {question["variable"]: question for question in spec["spec"]}
+    for name, value in thing["extra_data"].items():
+        if name not in asked and not template.get("ask_variables_on_launch"):
+            raise Refused(f"{NODES}: variable {name} is not asked for")
+        if name in asked and (wrong := rules.answers({"spec": [asked[name]]}, {name: value})):
+            raise Refused(f"{NODES}: {wrong}")
+    for name in PROMPTS:
+        if (name != "extra_data" and thing[name] is not None and thing[name] != template.get(name)
+                and not template.get(f"ask_{name.removeprefix('job_') if name.endswith('tags') else name}_on_launch")):
+            raise Refused(f"{NODES}: {name} is not asked for")
+
+
 CHECKS: dict[str, Callable[[Controller, Thing, Thing | None], None]] = {
-    "job_templates": _playbook, "credential_types": _credential_type, "credentials": _credential,
+    "job_templates": _playbook, "credential_types": _credential_type, "credentials": _credential, NODES: _node,
     "notification_templates": _notification, "schedules": _schedule}
 
 

@@ -10,6 +10,10 @@ from typing import Any
 NODES = "workflow_job_template_nodes"
 UNIFIED = ("job_templates", "workflow_job_templates", "projects", "workflow_approval_templates")
 EDGES = ("success_nodes", "failure_nodes", "always_nodes")
+# What a node may answer by itself, where its template asks for it. Nothing, until somebody does.
+PROMPTS: dict[str, Any] = {"extra_data": {}, **dict.fromkeys((
+    "inventory", "scm_branch", "job_type", "job_tags", "skip_tags", "limit", "diff_mode", "verbosity",
+    "execution_environment", "forks", "job_slice_count", "timeout"))}
 TOLD = {f"notification_templates_{event}": "notification_templates" for event in ("started", "success", "error")}
 GROUPS = {"instance_groups": "instance_groups"}
 OWNED = {"organization": "organizations"}
@@ -45,7 +49,8 @@ KINDS = {
                                    {**OWNED, "credential": "credentials"}, required=("name", "image")),
     "projects": Kind(
         {"name": "", "description": "", "scm_type": "", "scm_url": "", "scm_branch": "", "scm_refspec": "",
-         "scm_clean": False, "scm_update_on_launch": False, "scm_update_cache_timeout": 0, "scm_revision": "0" * 40},
+         "scm_clean": False, "scm_update_on_launch": False, "scm_update_cache_timeout": 0, "scm_revision": "0" * 40,
+         "status": "successful"},
         {**OWNED, "credential": "credentials", "default_environment": "execution_environments"}, TOLD,
         unique=("name", "organization")),
     "inventories": Kind({"name": "", "description": "", "kind": "", "host_filter": None, "variables": ""}, OWNED,
@@ -71,7 +76,7 @@ KINDS = {
         {**OWNED, "inventory": "inventories"},
         {**TOLD, "notification_templates_approvals": "notification_templates"}, unique=("name", "organization")),
     "workflow_job_template_nodes": Kind(
-        {"identifier": "", "extra_data": {}, "all_parents_must_converge": False},
+        {"identifier": "", **PROMPTS, "all_parents_must_converge": False},
         {"workflow_job_template": "workflow_job_templates", "unified_job_template": "unified_job_templates"},
         dict.fromkeys(EDGES, "workflow_job_template_nodes"), unique=("identifier", "workflow_job_template"),
         required=("identifier", "workflow_job_template"), ignored=("type",)),

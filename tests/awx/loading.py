@@ -58,3 +58,24 @@ def recap(played: subprocess.CompletedProcess[str]) -> dict[str, int]:
     found = re.findall(r"(\w+)=(\d+)", played.stdout.rsplit("PLAY RECAP", 1)[-1])
     assert found, played.stdout + played.stderr
     return {name: int(number) for name, number in found}
+
+
+def trusted(data: Any) -> Any:
+    """Everything in it as Ansible reads it from a role's files: a template."""
+    try:
+        from ansible.template import trust_as_template
+    except ImportError:  # ansible-core before 2.19
+        return data
+    if isinstance(data, dict):
+        return {key: trusted(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [trusted(value) for value in data]
+    return trust_as_template(data) if isinstance(data, str) else data
+
+
+def templated(text: str, **variables: Any) -> Any:
+    """What Ansible makes of a text of a role's."""
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.template import Templar
+
+    return Templar(loader=DataLoader(), variables=trusted(variables)).template(trusted(text))

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import available_timezones
 
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -93,7 +94,7 @@ JOB = {"id": 42, "name": "Recyclic - in question", "status": "successful", "url"
 CONTEXT: dict[str, Any] = {
     "job": JOB, "job_friendly_name": "Job", "url": "https://awx/#/jobs/42", "job_metadata": "{}",
     "approval_status": "running", "approval_node_name": "approve", "workflow_url": "https://awx/#/workflows/1"}
-EVENTS = ("started", "success", "error", "changed")
+EVENTS = ("started", "success", "error")
 APPROVALS = ("running", "approved", "timed_out", "denied")
 
 
@@ -144,11 +145,13 @@ PASSWORDS = ("password", "token")
 
 def recurrence(rule: str) -> str | None:
     """Why a schedule's rule is refused."""
-    if not re.match(r"DTSTART(;TZID=[\w/+-]+:\d{8}T\d{6}|:\d{8}T\d{6}Z) RRULE:", rule):
-        return "rrule: begins with DTSTART, its zone and one RRULE"
+    begins = re.match(r"DTSTART(?:;TZID=([\w/+-]+):\d{8}T\d{6}|:\d{8}T\d{6}Z) RRULE:", rule)
+    if not begins or (begins[1] and begins[1] not in available_timezones()):
+        return "rrule: begins with DTSTART, a zone that is known and one RRULE"
     parts = dict(part.partition("=")[::2] for part in rule.split("RRULE:")[1].split(";"))
     if "INTERVAL" not in parts or not re.match("MINUTE|HOUR|DAI|WEEK|MONTH|YEAR", parts.get("FREQ", "")):
         return "rrule: has an INTERVAL and a FREQ above seconds"
-    if re.match(r"\d", parts.get("BYDAY", "")) or {"COUNT", "UNTIL"} <= set(parts) or "EXDATE" in rule:
-        return "rrule: BYDAY without a number, not both COUNT and UNTIL, no EXDATE"
+    days = parts["BYDAY"].split(",") if "BYDAY" in parts else []
+    if set(days) - {"MO", "TU", "WE", "TH", "FR", "SA", "SU"} or {"COUNT", "UNTIL"} <= set(parts) or "EXDATE" in rule:
+        return "rrule: BYDAY of days without a number, not both COUNT and UNTIL, no EXDATE"
     return None

@@ -15,7 +15,8 @@ from typing import Any
 
 import controller
 import pytest
-from loading import ROOT, SECRET, Loaded, recap
+import yaml
+from loading import ROOT, SECRET, Loaded, Loader, recap, templated
 
 Objects = dict[str, Any]
 # One worker's: it is loaded once.
@@ -29,6 +30,9 @@ def test_everything_is_made(loaded: Loaded, objects: Objects) -> None:
         f"playbooks/{row['playbook']}.yml" for row in objects["awx_objects_templates"]}
     plan = store.named("job_templates", "Recyclic - plan")
     assert plan["ask_limit_on_launch"] and plan["allow_simultaneous"] and not plan["ask_job_type_on_launch"]
+    assert {thing["playbook"].split("/")[-1][:-4] for thing in store.things["job_templates"].values()
+            if thing["ask_job_slice_count_on_launch"]} == {
+        row["playbook"] for row in objects["awx_objects_templates"] if row.get("sliced")}
     rollback = store.named("job_templates", "Recyclic - rollback")
     assert rollback["ask_job_type_on_launch"] and rollback["ask_diff_mode_on_launch"]
     assert not rollback["allow_simultaneous"]
@@ -58,7 +62,7 @@ def test_everything_is_made(loaded: Loaded, objects: Objects) -> None:
 def meant(objects: Objects) -> dict[str, Any]:
     """The workflow, as the role's data have it."""
     return {row["node"]: (row.get("name") or f"Recyclic - {row['playbook']}", {
-        f"{edge}_nodes": set(row.get(edge, [])) for edge in ("success", "failure", "always")})
+        f"{edge}_nodes": set(row.get(edge, [])) for edge in ("success", "failure", "always")}, row.get("prompts", {}))
         for row in objects["awx_objects_nodes"] + objects["awx_objects_approvals"]}
 
 
@@ -69,7 +73,7 @@ ASKED = {"rollback", "emergency-stop"}
 def test_a_load_that_is_cut_off_leaves_nothing_that_runs_unapproved(loaded: Loaded) -> None:
     """After each single write of the first load, as if it had been the last."""
     writes = [write for write, _roots, _unapproved in loaded.store.moments if "workflow_job_template_nodes" in write]
-    assert len(writes) > 30, "each was looked at"
+    assert len(writes) > 25, "each was looked at"
     assert [moment for moment in loaded.store.moments if moment[1] - {"plan"} or moment[2] & ASKED] == []
 
 
@@ -112,6 +116,7 @@ def test_what_was_changed_by_hand_is_put_right_but_not_with_check(loaded: Loaded
         "unified_job_template": store.named("job_templates", "Recyclic - emergency_stop")["id"]})
     store.associate(kind, stray["id"], "always_nodes", {"id": rollback["id"]})
     store.lists[kind, rollback["id"], "failure_nodes"].clear()
+    rollback["job_type"] = "check"
     assert store.unapproved()[0] == {"plan", "5f0c7a52-stray"} and "rollback" in store.unapproved()[1]
     drifted = store.snapshot()
     store.writes.clear()
@@ -126,6 +131,22 @@ def test_what_was_changed_by_hand_is_put_right_but_not_with_check(loaded: Loaded
     assert [roots for _write, roots, _all in store.moments if roots - {"plan", stray["identifier"]}] == []
     assert all(write.startswith("DELETE") for write, roots, unapproved in store.moments
                if kind in write and (stray["identifier"] in roots or unapproved & ASKED))
+
+
+@pytest.mark.parametrize(("node", "answers"), [
+    (None, {}), ("rollback", {"job_type": "check"}), ("rollback", {"limit": ""}), ("rollback", {"limit": "north"}),
+    ("rollback", {"extra_data": {"rollback_accept": "drop-table:categories"}}), ("plan", {"job_slice_count": 4}),
+    ("plan", {"job_slice_count": None}), ("report-failure", {"extra_data": {}}), ("report", {"verbosity": 3}),
+    ("validate", {"all_parents_must_converge": True}), ("emergency-stop", {"job_type": "check"})], ids=str)
+def test_a_node_that_answers_something_else_has_the_workflow_redrawn(
+        loaded: Loaded, objects: Objects, node: str | None, answers: dict[str, Any]) -> None:
+    found = [loaded.store.shown("workflow_job_template_nodes", thing)
+             for thing in loaded.store.things["workflow_job_template_nodes"].values()]
+    for each in found:
+        each.update(copy.deepcopy(answers) if each["identifier"] == node else {})
+    defaults = yaml.load((ROOT / "roles/awx_objects/defaults/main.yml").read_text(encoding="utf-8"), Loader)
+    variables = {**defaults, **objects, "awx_objects_found": found}
+    assert templated(objects["awx_objects_redrawn"], **variables) is bool(node)
 
 
 def test_what_is_named_to_it_is_used_and_what_no_job_synchronises_it_does(loaded: Loaded, objects: Objects) -> None:
@@ -149,8 +170,9 @@ def test_what_is_named_to_it_is_used_and_what_no_job_synchronises_it_does(loaded
                  "configuration": {"url": "https://hooks.example.org/"}}],
             "awx_objects_templates": [row for row in objects["awx_objects_templates"] if row["playbook"] == "plan"]}
         played = Loaded(store, address, loaded.home).play("-v", environment=NOWHERE, **settings)
-        # The repository was down when it was to be synchronised.
+        # The repository was down when they were to be synchronised.
         store.named("inventory_sources", "Recyclic - source")["status"] = "failed"
+        store.named("projects", "Recyclic - project").update(status="failed", scm_revision="")
         store.writes.clear()
         again = Loaded(store, address, loaded.home).play(environment=NOWHERE, **{
             **settings, "awx_objects_update_secrets": False, "awx_objects_own_credentials": False,
@@ -172,8 +194,13 @@ def test_what_is_named_to_it_is_used_and_what_no_job_synchronises_it_does(loaded
         credential = store.named(kind, f"Recyclic - {owner}")["credential"]
         assert store.get("credentials", credential)["name"] == name
     assert not store.named("inventory_sources", "Recyclic - source")["update_on_launch"]
-    assert [write.split()[1].split("/")[-2] for write in store.writes] == ["update"] and recap(again)["changed"] == 1
+    assert [write.split()[1].split("/")[3::2] for write in store.writes] == [
+        ["projects", "update"], ["inventory_sources", "update"]] and recap(again)["changed"] == 2
     assert store.named("inventory_sources", "Recyclic - source")["status"] == "successful"
+    assert store.named("projects", "Recyclic - project")["status"] == "successful"
+    # Nobody is told of plans.
+    assert "who approves has only a pointer" in " ".join(played.stdout.split())
+    assert "has only a pointer" not in " ".join(loaded.first.stdout.split())
 
 
 NOWHERE = {"CONTROLLER_HOST": "", "CONTROLLER_OAUTH_TOKEN": ""}
@@ -187,6 +214,19 @@ def test_secrets_that_are_not_whole_are_refused_before_anything_is_sent(loaded: 
     assert refused.returncode != 0 and "databse : inconnu / unknown." in said, refused.stdout[-3000:]
     assert "database : manque / missing: database_url, login_password ; inconnu / unknown: pasword." in said
     assert "notifications : pas un dictionnaire / no dictionary." in said
+    assert loaded.store.writes == [] and SECRET not in refused.stdout + refused.stderr
+
+
+def test_a_notification_that_lacks_something_is_refused_by_name_before_anything_is_sent(loaded: Loaded) -> None:
+    loaded.store.writes.clear()
+    refused = loaded.play("-vvv", awx_objects_notifications=[
+        {"name": "chat", "type": "slack", "tells": ["plans"], "configuration": {"token": SECRET, "channels": "#x"}},
+        {"name": "mail", "type": "email", "tells": ["plans"], "configuration": {"host": "", "password": SECRET,
+                                                                                "recipients": ["team@example.org"]}},
+        {"name": "hook", "type": "webhook", "tells": ["plans"], "configuration": {"url": "https://hooks.example.org"}}])
+    said = " ".join(refused.stdout.split())
+    assert refused.returncode != 0 and "mail : manque / missing: host, sender." in said, refused.stdout[-3000:]
+    assert "chat : manque / missing: - ; une liste / a list: recipients, channels." in said and "hook :" not in said
     assert loaded.store.writes == [] and SECRET not in refused.stdout + refused.stderr
 
 
@@ -220,10 +260,19 @@ def test_with_check_an_empty_awx_is_told_of_in_words(loaded: Loaded) -> None:
      "tomorrow.yml is not in the project"),
     ("job_templates", {"name": "x", "allow_simultaneous": "yes"}, "of another type"),
     ("job_templates", {"name": "x", "colour": "red"}, "unknown field colour"),
+    ("workflow_job_template_nodes", {"identifier": "x", "unified_job_template": "Recyclic - rollback",
+                                     "job_slice_count": 4}, "job_slice_count is not asked for"),
+    ("workflow_job_template_nodes", {"identifier": "x", "unified_job_template": "Recyclic - report",
+                                     "extra_data": {"report_after_failure": True}}, "of another type"),
+    ("workflow_job_template_nodes", {"identifier": "x", "unified_job_template": "Recyclic - report",
+                                     "extra_data": {"report_after": "true"}}, "report_after is not asked for"),
     ("credential_types", {"name": "x", "injectors": {"extra_vars": {"9x": ""}}}, "no name of a variable"),
     ("schedules", {"name": "x", "rrule": "FREQ=DAILY", "unified_job_template": "Recyclic - plan"}, "rrule"),
 ])
 def test_the_stand_in_refuses_what_awx_refuses(loaded: Loaded, kind: str, sent: dict[str, Any], reason: str) -> None:
+    if kind == "workflow_job_template_nodes":
+        sent = {**sent, "workflow_job_template": loaded.store.named(
+            "workflow_job_templates", "Recyclic - rollback workflow")["id"]}
     for field, named in (("project", "projects"), ("unified_job_template", "job_templates")):
         if isinstance(sent.get(field), str):
             sent = {**sent, field: loaded.store.named(named, sent[field])["id"]}

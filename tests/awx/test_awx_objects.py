@@ -14,7 +14,7 @@ import pytest
 import rules
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from loading import ROOT, Loader
+from loading import ROOT, Loader, templated
 
 PLAYBOOKS = ROOT / "playbooks"
 # Not run on sites: the demo's own, what the others import, and what loads all this.
@@ -45,6 +45,7 @@ OF_PLAYBOOKS: dict[str, dict[str, Any]] = {
     "restore_export": {"type": "bool", "default": False},
     "undo_database": {"type": "str", "default": ""},
     "undo_export": {"type": "bool", "default": False},
+    "report_after_failure": {"type": "bool", "default": False},
     "remigrate_to": {"type": "str", "default": "{{ rollback_migration }}"}}
 
 
@@ -184,20 +185,9 @@ def test_the_table_says_of_arguments_what_the_playbooks_say() -> None:
 
 def test_a_list_in_one_text_becomes_the_list_that_was_meant() -> None:
     shared = read("roles/rollback/vars/main/shared.yml")["rollback_accepted"]
-    assert rules_of_ansible(shared, rollback_accept=SAID["rollback_accept"]) == [
+    assert templated(shared, rollback_accept=SAID["rollback_accept"]) == [
         "drop-table:categories=17", "written-since:categories"]
-    assert rules_of_ansible(shared, rollback_accept="") == []
-
-
-def rules_of_ansible(text: str, **variables: Any) -> Any:
-    from ansible.parsing.dataloader import DataLoader
-    from ansible.template import Templar
-
-    try:
-        from ansible.template import trust_as_template
-    except ImportError:  # ansible-core before 2.19
-        return Templar(loader=DataLoader(), variables=variables).template(text)
-    return Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text))
+    assert templated(shared, rollback_accept="") == []
 
 
 # An empty text is harmless in these: it is their default, or the playbook takes it for one.
@@ -215,8 +205,8 @@ def test_a_question_left_open_means_not_given_whether_it_comes_empty_or_not_at_a
         assert rules.passed_on(spec, {}) == {}, f"{variable}: absent stays absent"
         if variable in EMPTY:
             assert rules.answers(spec, {variable: ""}) == []
-            # The list of losses has no default; that an empty text is none is shown above.
-            assert variable == "rollback_accept" or options(variable)["default"] in ("", []), f"{variable}: another"
+            # Lists have no default; that an empty text is none is shown above.
+            assert options(variable).get("default", []) in ("", []), f"{variable}: another"
         else:
             # AWX itself refuses an empty one, also as a default somebody adds in its form.
             assert rules.answers(spec, {variable: ""}), variable
@@ -322,7 +312,8 @@ def walk(objects: Objects, ends: dict[str, str]) -> tuple[set[str], str]:
         if node in ran:
             continue
         ran.add(node)
-        end = ends.get(node, "failed" if nodes[node].get("timeout") == 1 else "successful")
+        told = nodes[node].get("prompts", {}).get("extra_data", {}).get("report_after_failure")
+        end = ends.get(node, "failed" if told == "true" else "successful")
         handlers = nodes[node].get("failure", []) + nodes[node].get("always", [])
         if end == "successful":
             todo += nodes[node].get("success", []) + nodes[node].get("always", [])
@@ -337,12 +328,11 @@ def test_the_workflow_goes_from_plan_to_report(objects: Objects) -> None:
 
 
 FAILED = {
-    "plan": {"plan", "report-failure", "ended-in-failure"},
+    "plan": {"plan", "report-failure"},
     "approve-plan": {"plan", "approve-plan"},
-    "rollback": {"plan", "approve-plan", "rollback", "diagnose", "report-failure", "ended-in-failure", "approve-stop",
+    "rollback": {"plan", "approve-plan", "rollback", "diagnose", "report-failure", "approve-stop", "emergency-stop"},
+    "validate": {"plan", "approve-plan", "rollback", "validate", "diagnose", "report-failure", "approve-stop",
                  "emergency-stop"},
-    "validate": {"plan", "approve-plan", "rollback", "validate", "diagnose", "report-failure", "ended-in-failure",
-                 "approve-stop", "emergency-stop"},
 }
 
 
@@ -357,6 +347,38 @@ def test_nothing_is_stopped_at_once_unless_somebody_said_so(objects: Objects) ->
     assert parents == ["approve-stop"]
     ran, called = walk(objects, {"rollback": "failed", "approve-stop": "failed"})
     assert "emergency-stop" not in ran and "report-failure" in ran and called == "failed"
+
+
+def test_no_approval_turns_a_failure_green(objects: Objects) -> None:
+    """Whatever is answered; and nobody is asked about what has been decided."""
+    assert [row["node"] for row in objects["awx_objects_approvals"]] == ["approve-plan", "approve-stop"]
+    for failed in ("plan", "rollback", "validate"):
+        for answers in ({}, {"approve-stop": "failed"}, {"diagnose": "failed"}, {"emergency-stop": "failed"}):
+            assert walk(objects, {failed: "failed", **answers})[1] == "failed"
+
+
+def test_a_node_whose_template_asks_for_slices_is_one_job_so_that_a_limit_can_be_given(objects: Objects) -> None:
+    sliced = {row["playbook"] for row in objects["awx_objects_templates"] if row.get("sliced")}
+    assert {row["node"]: row.get("prompts", {}).get("job_slice_count") for row in objects["awx_objects_nodes"]} == {
+        row["node"]: 1 if row["playbook"] in sliced else None for row in objects["awx_objects_nodes"]}
+
+
+@pytest.mark.parametrize("rule", [
+    "FREQ=DAILY;INTERVAL=1", "DTSTART;TZID=Europe/Pairs:20260105T014500 RRULE:FREQ=DAILY;INTERVAL=1",
+    "DTSTART:20260105T014500Z RRULE:FREQ=WEEKLY;INTERVAL=1;BYDAY=XX",
+    "DTSTART:20260105T014500Z RRULE:FREQ=MONTHLY;INTERVAL=1;BYDAY=1SU",
+    "DTSTART:20260105T014500Z RRULE:FREQ=SECONDLY;INTERVAL=1", "DTSTART:20260105T014500Z RRULE:FREQ=DAILY"])
+def test_a_rule_of_another_form_is_refused(rule: str) -> None:
+    assert rules.recurrence(rule)
+    weekly = "DTSTART;TZID=Europe/Paris:20260105T014500 RRULE:FREQ=WEEKLY;INTERVAL=1;BYDAY=SA,SU"
+    assert rules.recurrence(weekly) is None
+
+
+def test_a_message_of_an_event_that_awx_does_not_know_is_refused(objects: Objects) -> None:
+    fields = {"token": "x", "channels": ["#x"]}
+    messages = objects["awx_objects_messages"]["slack"]
+    assert rules.notification("slack", fields, messages) is None
+    assert rules.notification("slack", fields, {**messages, "changed": {"message": "x"}})
 
 
 def test_a_rollback_is_never_cut_into_slices_of_its_own_accord(objects: Objects) -> None:

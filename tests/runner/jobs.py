@@ -126,7 +126,7 @@ class Template:
             "JOB_ID": str(number), "INVENTORY_ID": "3", "PROJECT_REVISION": "0" * 40, "MAX_EVENT_RES": "700000",
             "AWX_HOST": "https://awx.example.org", "AWX_PRIVATE_DATA_DIR": str(place), "ANSIBLE_FORCE_COLOR": "True",
             "ANSIBLE_HOST_KEY_CHECKING": "False", "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True", "TERM": "xterm",
-            "ANSIBLE_RETRY_FILES_ENABLED": "False", "PWD": str(place / "project"),
+            "ANSIBLE_RETRY_FILES_ENABLED": "False",
             "ANSIBLE_COLLECTIONS_PATH": ":".join([str(place / "requirements_collections"), "~/.ansible/collections",
                                                   "/usr/share/ansible/collections"])}))
         return place
@@ -135,8 +135,8 @@ class Template:
               ) -> tuple[Path, subprocess.Popen[str]]:
         place = self.prepare(playbook, survey, *arguments, **settings)
         environment = clean_environment(PATH=f"{RUNNER.parent}{os.pathsep}{os.environ['PATH']}")
-        # A project finds its own collection; and what CI says of output is not what AWX says.
-        for name in ("PYTHONPATH", "CI"):
+        # A project finds its own collection; and neither what CI says of output nor where a shell is does AWX say.
+        for name in ("PYTHONPATH", "CI", "PWD"):
             environment.pop(name, None)
         argv = [str(RUNNER), "run", str(place), "-p", f"playbooks/{playbook}.yml", "--ident", place.name.split("_")[1]]
         return place, subprocess.Popen(argv, cwd=place, env=environment, stdin=subprocess.DEVNULL, text=True,

@@ -61,7 +61,7 @@ def jobs(make_template: Callable[..., Template]) -> Jobs:
     made.run("elsewhere", "rollback", survey(rollback_confirm=name), "-l", "elsewhere")
     made.dumps.append(made.database.dump())
     made.run("rollback", "rollback", survey(
-        rollback_confirm=name, rollback_accept="\nno-such-loss=3\r\n\n second , \n", rollback_ticket="4711",
+        rollback_confirm=f"{name}\n", rollback_accept="\nno-such-loss=3\r\n\n second , \n", rollback_ticket="4711",
         rollback_reason="slow\nsince noon: {{ nothing }} 'is' \"run\"", rollback_next_steps="call Bob\n\nwrite it up",
         rollback_progress_s=1, recyclic_rollback=GARBAGE), "-vvv")
     made.run("validate", "validate", survey(validate_expectation="rolled_back", validate_baseline=""), "-vvv")
