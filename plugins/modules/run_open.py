@@ -141,9 +141,8 @@ def begin_run(module, redact):
         state.create()
         meta = {"playbook": params["playbook"], "database": target.database, "goal": params["goal"],
                 "operator": params["operator"], "controller": params["controller"], "started_at": now()}
-        begun = (begin(state, ground, connection, meta, [each.strip() for each in params["take_over"]])
-                 if params["exclusive"]
-                 else beside(state, meta))
+        begun = (begin(state, ground, connection, meta, " ".join(params["take_over"]).split())
+                 if params["exclusive"] else beside(state, meta))
     return {"changed": False, **begun, "notice": notice(begun, params["language"])}
 
 
