@@ -193,7 +193,8 @@ def test_an_unknown_controller_keeps_its_lock_until_named(database: Database, st
     assert wrong["problem"] == "run_owner_unknown"
     assert [lock["controller"]["host"] for lock in locks(state_dir)] == ["elsewhere"]
     # As a survey has several, of which each site finds its own: with commas between, or one on each line.
-    taken = open_run(database, state_dir, take_over=f"20200101T000000Z-000000, 20200101T000000Z-111111\n{held['run_id']}")
+    several = f"20200101T000000Z-000000, 20200101T000000Z-111111\n{held['run_id']}"
+    taken = open_run(database, state_dir, take_over=several)
     assert (taken["run_id"], taken["resumed"]) == (held["run_id"], True)
 
 
