@@ -90,6 +90,7 @@ path:
 """
 
 import os
+from contextlib import suppress
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -100,14 +101,21 @@ from ansible_collections.recyclic.rollback.plugins.module_utils._messages import
 def write(params, check_mode):
     place = os.path.join(params["report_dir"], params["name"])
     if not check_mode:
-        os.umask(0o077)
-        os.makedirs(place, exist_ok=True)
+        private(os.path.abspath(place))
         os.chmod(place, 0o700)
         for each in params["files"]:
             write_file(os.path.join(place, each["name"]), each["content"])
         if params["link"]:
             point(params["report_dir"], params["name"], params["link"])
     return {"changed": False, "path": place}
+
+
+def private(directory):
+    """Make a directory and its missing parents, each for its owner alone whatever the umask is."""
+    if not os.path.isdir(directory):
+        private(os.path.dirname(directory))
+        with suppress(FileExistsError):  # Another site's report was here first.
+            os.mkdir(directory, 0o700)
 
 
 def main():

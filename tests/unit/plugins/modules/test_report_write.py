@@ -20,7 +20,7 @@ def report(place: Path, name: str = "run-1", link: str = "latest", check: bool =
     try:
         done = write({"report_dir": str(place), "name": name, "files": kept, "link": link}, check)
     finally:
-        os.umask(umask)
+        assert os.umask(umask) == 0
     assert done["changed"] is False
     return str(done["path"])
 
