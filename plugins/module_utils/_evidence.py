@@ -76,9 +76,7 @@ def write_json(path: str, content: t.Any) -> None:
 
 def point(directory: str, name: str, link: str = "latest") -> None:
     """Point a link of a directory to one of its entries, in one step whoever else does the same."""
-    aside = os.path.join(directory, f".{link}-{name}-{os.getpid()}")
-    if os.path.lexists(aside):
-        os.unlink(aside)
+    aside = os.path.join(directory, f".{link}-{secrets.token_hex(4)}")
     os.symlink(name, aside)
     os.replace(aside, os.path.join(directory, link))
     fsync_directory(directory)
